@@ -1,0 +1,218 @@
+# postern: what each program is made of.  A folder is a link domain: its
+# programs link its own objects, lib/, and one of the foreign libraries.
+#
+#	make                 all programs, static, with musl
+#	make LIBC=glibc      the same with the distribution's libraries
+#	make check           what tests need, all tests; last line: N passed, N failed
+#	make install         into DESTDIR and the directory that conf-home names
+#	make instcheck       compares the installed files with conf-files
+#	make gate-quick      power cuts, crashes, errors, damage: under a minute
+#	make gate            all of them, and each mutant: an hour or so
+#	make bench           speed, side by side with Postfix
+
+LIBC = musl
+DEPS = deps/$(LIBC)
+HOME_DIR := $(shell head -n 1 conf-home)
+
+CC.musl := $(shell head -n 1 conf-cc)
+LD.musl := $(shell head -n 1 conf-ld)
+CC.glibc = cc
+LD.glibc = cc -static -no-pie -Wl,-z,relro,-z,now,-z,noexecstack,--gc-sections
+LD.dynamic = cc -pie -Wl,-z,relro,-z,now,-z,noexecstack
+HARDEN = -fstack-protector-strong -D_FORTIFY_SOURCE=2 -ffunction-sections -fdata-sections
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Werror
+CFLAGS = -std=c99 -O2 -g -fno-pie $(HARDEN) $(WARN) -D_GNU_SOURCE \
+	-DCONF_HOME='"$(HOME_DIR)"' -I. -isystem $(DEPS)/include -MMD -MP
+
+PROGRAMS = \
+	rules/listen rules/rulesmake rules/rulescheck rules/rulesrun \
+	smtpd/smtpd \
+	queue/queued queue/queue queue/inject queue/sendmail queue/qread queue/qstat \
+	queue/queuectl queue/qmqpd queue/qmqpc queue/qmtpd \
+	send/start send/send send/bounce send/lspawn send/rspawn \
+	remote/remote \
+	local/local local/maildirmake local/forward local/condredirect \
+	local/except local/bouncesaying local/preline \
+	pop3d/popup pop3d/pop3d \
+	users/authd users/checkpw users/rcptcheck users/usersmake \
+	users/vadddomain users/vdeldomain users/vadduser users/vdeluser \
+	users/vpasswd users/vuserinfo users/vdominfo \
+	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
+	scanq/mimewalk scanq/scanq scanq/scanrules \
+	tools/confine tools/quarantine
+# with libowfat alone: its names and libskarnet's are the same, not its meanings
+OWFAT_PROGRAMS = rblcheck/dnsq
+# what needs NSS or libcrypt: dynamic, each off the hot path
+DYNAMIC = users/getpw users/pwhash
+SCRIPTS =
+
+all: $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC)
+
+# a program of more than one object
+smtpd/smtpd: smtpd/dialogue.o smtpd/receive.o smtpd/data.o smtpd/policy.o smtpd/backend.o
+send/send: send/state.o send/schedule.o send/table.o send/line.o send/marks.o send/scan.o \
+	send/dest.o send/active.o send/deliver.o send/bouncer.o send/pace.o send/steady.o \
+	send/reasons.o send/memory.o send/found.o send/command.o
+send/bounce: send/notice.o
+send/lspawn: send/pool.o
+# MIME walker: also of scanq
+WALK = scanq/walk.o scanq/layer.o scanq/entity.o scanq/leaf.o scanq/contents.o \
+	scanq/boundary.o scanq/param.o scanq/words.o scanq/filename.o scanq/decode.o \
+	scanq/uutext.o scanq/tnef.o scanq/zip.o scanq/tar.o scanq/rar.o scanq/magic.o \
+	scanq/window.o scanq/walkout.o scanq/walkname.o scanq/walkwire.o
+scanq/mimewalk: $(WALK)
+pop3d/pop3d: pop3d/session.o pop3d/maildrop.o pop3d/octets.o
+pop3d/popup: pop3d/login.o
+VUSER = users/vtool.o users/vdomain.o users/mailboxes.o users/removetree.o users/textfile.o
+users/vadddomain users/vdeldomain: $(VUSER) users/domainlist.o
+users/vadduser users/vdeluser users/vpasswd users/vuserinfo users/vdominfo: $(VUSER)
+users/authd: users/login.o users/account.o users/guess.o users/helper.o
+rblcheck/dnsq: rblcheck/asker.o rblcheck/dnspacket.o rblcheck/jail.o rblcheck/resolvers.o
+RBL = rblcheck/answers.o rblcheck/blocked.o rblcheck/lists.o rblcheck/dnsrun.o rblcheck/lookup.o rblcheck/report.o rblcheck/through.o
+rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname: $(RBL)
+rules/rulesmake: rules/ruleline.o rules/keyset.o
+rules/rulescheck: rules/rule.o rules/ruleline.o
+rules/rulesrun: rules/rule.o rules/refusal.o
+rules/listen: rules/behind.o rules/server.o rules/launch.o rules/balancers.o rules/proxyheader.o rules/judge.o rules/listener.o rules/refusal.o rules/rulesfile.o rules/rule.o rules/peers.o rules/children.o rules/connenv.o rules/connlog.o
+queue/inject: queue/header.o queue/complete.o queue/addrlist.o
+queue/qread: queue/listing.o
+queue/qstat: queue/listing.o
+queue/queue: queue/given.o
+queue/qmqpc: queue/given.o queue/netstring.o
+queue/qmqpd queue/qmtpd: queue/netmail.o queue/netstring.o
+queue/queuectl: queue/look.o queue/listing.o queue/orders.o queue/show.o queue/moving.o \
+	queue/inspect.o
+queue/queued: queue/worker.o queue/incoming.o queue/envelope.o queue/change.o queue/store.o
+local/local: local/delivery.o local/instructions.o local/dotqmail.o \
+	local/virtual.o local/mbox.o local/program.o local/environment.o \
+	local/resend.o local/body.o local/outcome.o local/quota.o
+remote/remote: remote/relay.o remote/settings.o remote/hosts.o remote/names.o \
+	remote/deadhosts.o remote/dial.o remote/server.o remote/auth.o \
+	remote/transaction.o remote/content.o remote/wire.o remote/reply.o \
+	remote/report.o
+local/forward: local/redirect.o
+local/condredirect: local/redirect.o local/child.o
+local/except: local/child.o
+local/bouncesaying: local/child.o
+SCAN = scanq/scan.o scanq/judge.o scanq/ruleset.o scanq/rule.o scanq/pattern.o \
+	scanq/clamd.o scanq/clamdreply.o scanq/leaves.o scanq/walkrun.o scanq/intake.o
+scanq/scanq: $(SCAN) $(WALK) scanq/outcome.o scanq/report.o scanq/handover.o \
+	scanq/alertlimit.o scanq/selftest.o
+scanq/scanrules: scanq/rule.o scanq/ruleset.o scanq/pattern.o scanq/simcontrol.o scanq/walkname.o
+users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
+
+LIB = lib/libpostern.a
+lib.o := $(patsubst %.c,%.o,$(filter-out lib/cdbfile.c,$(wildcard lib/*.c)))
+SKA = $(DEPS)/lib/libskarnet.a
+OWFAT = $(DEPS)/lib/libowfat.a
+
+$(PROGRAMS): %: %.o $(LIB)
+	@echo link $@
+	@$(LD.$(LIBC)) -o $@ $(filter %.o,$^) $(LIB) $(SKA)
+
+$(OWFAT_PROGRAMS): %: %.o
+	@echo link $@
+	@$(LD.$(LIBC)) -o $@ $^ $(OWFAT)
+
+$(DYNAMIC): %: %.c
+	@echo link $@
+	@cc $(filter-out -isystem $(DEPS)/include -fno-pie -MMD -MP,$(CFLAGS)) -fPIE \
+	    $(LD.dynamic:cc=) -o $@ $< $(LIBS)
+users/pwhash: LIBS = -lcrypt
+
+$(LIB): $(lib.o) lib/cdbfile.lo
+	@rm -f $@
+	@ar rcs $@ $^
+
+# libcdb and libskarnet both export cdb_*: keep libcdb's to ourselves
+lib/cdbfile.lo: lib/cdbfile.o
+	@ld -r -o $@.tmp $< $(DEPS)/lib/libcdb.a
+	@objcopy --wildcard --keep-global-symbol='cdbfile_*' \
+	    --keep-global-symbol='cdbmaker_*' $@.tmp $@
+	@rm $@.tmp
+
+%.o: %.c $(DEPS)/done deps/flags
+	@echo cc $<
+	@$(CC.$(LIBC)) $(CFLAGS) -c -o $@ $<
+
+$(DEPS)/done:
+	deps/build $(LIBC)
+
+# everything is compiled anew when the compiler or a flag changes
+deps/flags: FORCE
+	@echo '$(CC.$(LIBC)) $(CFLAGS)' | cmp -s - $@ || \
+	    echo '$(CC.$(LIBC)) $(CFLAGS)' >$@
+
+# a unit test: tests/unit/NAME.c
+UNITS := $(patsubst %.c,%,$(wildcard tests/unit/*.c))
+UNIT_LIBS = $(LIB) $(SKA)
+$(UNITS): %: %.o $(LIB)
+	@$(LD.$(LIBC)) -o $@ $(filter %.o,$^) $(UNIT_LIBS)
+tests/unit/proxyheader: rules/proxyheader.o
+tests/unit/peers: rules/peers.o
+tests/unit/dnspacket: rblcheck/dnspacket.o
+tests/unit/dnspacket: UNIT_LIBS = $(OWFAT)
+tests/unit/dnslists: rblcheck/answers.o rblcheck/blocked.o rblcheck/lists.o rblcheck/through.o
+tests/unit/pop3session: pop3d/session.o pop3d/maildrop.o pop3d/octets.o
+tests/unit/smtpsession: smtpd/dialogue.o smtpd/receive.o smtpd/data.o smtpd/policy.o
+tests/unit/smtpreply: remote/reply.o remote/wire.o remote/server.o remote/auth.o \
+	remote/transaction.o remote/content.o remote/report.o
+tests/unit/guess: users/guess.o
+tests/unit/dotqmail: local/dotqmail.o
+tests/unit/quota: local/quota.o
+tests/unit/schedule: send/schedule.o
+tests/unit/table: send/table.o
+tests/unit/steady: send/steady.o
+tests/unit/pace: send/pace.o
+tests/unit/reasons: send/reasons.o
+tests/unit/sendline: send/line.o
+tests/unit/notice: send/notice.o
+tests/unit/addrlist: queue/addrlist.o
+tests/unit/walk: $(WALK)
+tests/unit/pattern: scanq/pattern.o
+tests/unit/rule: scanq/rule.o scanq/pattern.o scanq/walkname.o
+tests/unit/clamdreply: scanq/clamdreply.o
+units: $(UNITS)
+
+# sources of the MIME walker, for tests/fuzz/build
+walk-sources:
+	@echo $(WALK:.o=.c)
+
+clean:
+	rm -f $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC) $(UNITS) deps/flags
+	rm -f $(GATE_TOOLS)
+	rm -f */*.o */*/*.o */*.lo */*.d */*/*.d */*.a
+
+install: all
+	tools/instfiles '$(DESTDIR)' '$(HOME_DIR)'
+
+instcheck:
+	tools/instfiles --check '$(DESTDIR)' '$(HOME_DIR)'
+
+check:
+	tests/check
+
+# what the gates are driven with: the distribution's compiler and libfuse3
+GATE_TOOLS = tests/gate/recblk tests/gate/nofsync
+$(GATE_TOOLS): %: %.c
+	@echo cc $<
+	@cc -std=c99 -O2 $(WARN) -D_GNU_SOURCE $(GATE_FLAGS) -o $@ $< $(GATE_LIBS)
+tests/gate/recblk: GATE_FLAGS = $(shell pkg-config --cflags fuse3)
+tests/gate/recblk: GATE_LIBS = $(shell pkg-config --libs fuse3)
+
+gate-tools: $(GATE_TOOLS)
+
+gate-quick: all gate-tools
+	tests/gate/run quick
+
+gate: all gate-tools
+	tests/gate/run full
+
+bench: all
+	tests/bench/run
+	tests/bench/rules
+
+FORCE:
+.PHONY: all units walk-sources check clean install instcheck gate-tools gate-quick gate bench FORCE
+.SECONDARY:
+-include $(wildcard */*.d */*/*.d)
