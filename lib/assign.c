@@ -1,0 +1,113 @@
+#include "lib/assign.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <skalibs/types.h>
+
+#include "lib/cdbfile.h"
+
+/* A number field of the record, as a whole. */
+static int
+number(char const *s, uint32_t *out)
+{
+	return *s && uint320_scan(s, out);
+}
+
+int
+assign_record(char const *s, size_t n, char const *rest, size_t restlen,
+    struct assign *out)
+{
+	char const *field[6];
+	uint32_t uid, gid;
+	size_t i, pos = 0;
+
+	if (!stralloc_copyb(&out->sa, s, n) ||
+	    !stralloc_catb(&out->sa, rest, restlen) || !stralloc_0(&out->sa))
+		return -1;
+	for (i = 0; i < 6; i++) {
+		if (pos >= out->sa.len)
+			return 0;
+		field[i] = out->sa.s + pos;
+		pos += strlen(field[i]) + 1;
+	}
+	/* a record may end in NUL or not; nothing may follow */
+	if (pos < out->sa.len - 1 || !number(field[1], &uid) ||
+	    !number(field[2], &gid) || !*field[0] || *field[3] != '/')
+		return 0;
+	out->user = field[0];
+	out->uid = uid;
+	out->gid = gid;
+	out->home = field[3];
+	out->dash = field[4];
+	out->ext = field[5];
+	return 1;
+}
+
+/* The exact record, then each wildcard whose last byte the empty record
+ * names, from the longest.  key is '!', the local part in lower case, NUL.
+ */
+static int
+lookup(struct cdbfile *c, char const *key, size_t keylen, char const **value,
+    size_t *n, size_t *matched)
+{
+	char const *ends = 0;
+	size_t i, nends = 0;
+	int r = cdbfile_get(c, "", 0, &ends, &nends);
+
+	for (i = keylen; r != -1 && i; i--) {
+		if (i < keylen && i > 1 &&
+		    (!nends || !memchr(ends, key[i - 1], nends)))
+			continue;
+		r = cdbfile_get(c, key, i, value, n);
+		if (r == 1) {
+			*matched = i;
+			return 1;
+		}
+	}
+	return r == -1 ? -1 : 0;
+}
+
+static int
+find_in(struct cdbfile *c, char const *local, size_t n, struct assign *out)
+{
+	stralloc key = STRALLOC_ZERO;
+	char const *value;
+	size_t i, len, matched;
+	int r = -1;
+
+	if (stralloc_copyb(&key, "!", 1) && stralloc_catb(&key, local, n) &&
+	    stralloc_0(&key)) {
+		for (i = 0; i < key.len; i++)
+			if (key.s[i] >= 'A' && key.s[i] <= 'Z')
+				key.s[i] += 32;
+		r = lookup(c, key.s, key.len, &value, &len, &matched);
+	}
+	if (r == 1) {
+		/* key[0] is '!': what a wildcard left over starts one before */
+		size_t used = matched == key.len ? n : matched - 1;
+
+		r = assign_record(value, len, local + used, n - used, out);
+		if (r == 0) {
+			errno = EPROTO;
+			r = -1;
+		}
+	}
+	stralloc_free(&key);
+	return r;
+}
+
+int
+assign_find(char const *local, size_t n, struct assign *out)
+{
+	struct cdbfile c = CDBFILE_ZERO;
+	int e, r = cdbfile_open(&c, "users/cdb");
+
+	if (r != 1)
+		return r;
+	r = find_in(&c, local, n, out);
+	e = errno;
+	cdbfile_close(&c);
+	errno = e;
+	return r;
+}

@@ -1,0 +1,162 @@
+#include "lib/recipient.h"
+
+#include <errno.h>
+#include <pwd.h>
+#include <string.h>
+
+#include <skalibs/bytestr.h>
+#include <skalibs/stralloc.h>
+
+#include "lib/assign.h"
+#include "lib/cdbfile.h"
+#include "lib/limits.h"
+#include "lib/mailbox.h"
+#include "lib/route.h"
+#include "lib/smtpaddress.h"
+
+enum { SYSTEM_UIDS = 1000 };	/* below: accounts that nobody reads mail in */
+
+static int
+verdict(struct mailbox const *m)
+{
+	if (m->kind == 'u' && m->flags & MAILBOX_BOUNCE)
+		return RECIPIENT_DISABLED;
+	if (m->kind == 'd' && strcmp(m->dir, "bounce-no-mailbox") == 0)
+		return RECIPIENT_NO;
+	return RECIPIENT_YES;
+}
+
+/* The user or alias of that name, then aliases "list-default" for "list-x",
+ * then what the domain does with unknown names.
+ */
+static int
+in_domain(char const *domain, char const *name, size_t n)
+{
+	struct mailbox m = MAILBOX_ZERO;
+	char key[LIMIT_ADDRESS + sizeof "default"];
+	size_t dlen = strlen(domain), i = n;
+	int r;
+
+	r = n ? mailbox_find(domain, dlen, name, n, &m) : 0;
+	while (r == 0 && i) {
+		if (name[--i] != '-')
+			continue;
+		memcpy(key, name, i + 1);
+		memcpy(key + i + 1, "default", sizeof "default");
+		r = mailbox_find(domain, dlen, key, i + sizeof "default", &m);
+		if (r == 1 && m.kind != 'a')
+			r = 0;
+	}
+	if (r == 0 && n)
+		r = mailbox_find(domain, dlen, "", 0, &m);
+	if (r == 1)
+		r = verdict(&m);
+	stralloc_free(&m.sa);
+	return r;
+}
+
+/* usersmake's table (INTERNALS 5); key is the local part in lower case. */
+static int
+in_names(struct cdbfile *c, char const *local, size_t n)
+{
+	char key[LIMIT_ADDRESS + 1];
+	char const *value;
+	size_t len, i;
+	int r;
+
+	memcpy(key + 1, local, n);
+	case_lowerb(key + 1, n);
+	*key = '=';
+	r = cdbfile_get(c, key, n + 1, &value, &len);
+	*key = '+';
+	for (i = n + 1; r == 0 && i; i--)
+		r = cdbfile_get(c, key, i, &value, &len);
+	if (r == 1)
+		return len == 1 && *value == 'y' ?
+		    RECIPIENT_YES : RECIPIENT_NO;
+	return r == 0 ? RECIPIENT_FOREIGN : -1;
+}
+
+static int
+in_system(char const *local, size_t n)
+{
+	char name[LIMIT_ADDRESS + 1];
+	struct passwd *pw;
+
+	if (memchr(local, 0, n))
+		return RECIPIENT_NO;
+	memcpy(name, local, n);
+	name[n] = 0;
+	case_lowerb(name, n);
+	errno = 0;
+	pw = getpwnam(name);
+	if (!pw && errno && errno != ENOENT)
+		return RECIPIENT_TROUBLE;
+	return pw && pw->pw_uid >= SYSTEM_UIDS ? RECIPIENT_YES : RECIPIENT_NO;
+}
+
+/* A local part of this host, with the prefix of a virtual domain if any. */
+static int
+local_part(char const *local, size_t n)
+{
+	struct assign a = ASSIGN_ZERO;
+	struct cdbfile c = CDBFILE_ZERO;
+	int r;
+
+	if (n == 0)
+		return RECIPIENT_NO;
+	r = assign_find(local, n, &a);
+	if (r == 1 && strchr(a.user, '.')) {
+		/* vpopmail's "+domain-:domain:...": not a system user */
+		r = in_domain(a.user, a.ext, strlen(a.ext));
+		stralloc_free(&a.sa);
+		if (r != -1 || errno != ENOENT)
+			return r;
+	} else
+		stralloc_free(&a.sa);
+	if (r == -1 && errno != ENOENT)
+		return RECIPIENT_TROUBLE;
+	r = cdbfile_open(&c, "users/names.cdb");
+	if (r == -1)
+		return RECIPIENT_TROUBLE;
+	r = r == 1 ? in_names(&c, local, n) : RECIPIENT_FOREIGN;
+	cdbfile_close(&c);
+	return r == RECIPIENT_FOREIGN ? in_system(local, n) : r;
+}
+
+/* The tables of one connection: a change is seen by the next one. */
+static int
+tables(struct route **out)
+{
+	static struct route r = ROUTE_ZERO;
+	static int loaded;
+
+	if (!loaded && route_load(&r) == -1)
+		return -1;
+	loaded = 1;
+	*out = &r;
+	return 1;
+}
+
+int
+recipient_check(char const *s, size_t n)
+{
+	stralloc to = STRALLOC_ZERO;
+	struct route *routes;
+	size_t prefix;
+	int r;
+
+	if (n > LIMIT_ADDRESS)
+		return RECIPIENT_NO;
+	if (tables(&routes) == -1)
+		return RECIPIENT_TROUBLE;
+	r = route_address(routes, s, n, &to, &prefix);
+	if (r == 0)
+		r = RECIPIENT_FOREIGN;
+	else if (r == 1) {
+		n = smtpaddress_at(to.s, to.len);
+		r = n > LIMIT_ADDRESS ? RECIPIENT_NO : local_part(to.s, n);
+	}
+	stralloc_free(&to);
+	return r;
+}

@@ -1,0 +1,76 @@
+#include "lib/role.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <skalibs/djbunix.h>
+#include <skalibs/stralloc.h>
+
+/* The user named on the line of that role, NUL-terminated in place; or 0. */
+static char *
+find_line(char *s, char const *role)
+{
+	size_t n = strlen(role);
+	char *next;
+
+	for (; *s; s = next) {
+		next = strchr(s, '\n');
+		if (next)
+			*next++ = 0;
+		else
+			next = s + strlen(s);
+		if (strncmp(s, role, n) != 0 || !s[n] || !strchr(" \t", s[n]))
+			continue;
+		s += n + strspn(s + n, " \t");
+		s[strcspn(s, " \t\r")] = 0;
+		return *s ? s : 0;
+	}
+	return 0;
+}
+
+int
+role_find(char const *role, struct role *out)
+{
+	stralloc all = STRALLOC_ZERO;
+	struct passwd *pw = 0;
+	char const *name;
+
+	if (!openslurpclose(&all, "conf-users") || !stralloc_0(&all)) {
+		stralloc_free(&all);
+		return -1;
+	}
+	errno = 0;
+	name = find_line(all.s, role);
+	if (name)
+		pw = getpwnam(name);
+	stralloc_free(&all);
+	if (!pw)
+		return !name || !errno || errno == ENOENT ? 0 : -1;
+	out->uid = pw->pw_uid;
+	out->gid = pw->pw_gid;
+	return 1;
+}
+
+int
+role_become(struct role const *to)
+{
+	uid_t r, e, s;
+
+	if (geteuid() == 0) {
+		if (setgroups(1, &to->gid) == -1 ||
+		    setresgid(to->gid, to->gid, to->gid) == -1 ||
+		    setresuid(to->uid, to->uid, to->uid) == -1)
+			return -1;
+	}
+	if (getresuid(&r, &e, &s) == -1)
+		return -1;
+	if (r != to->uid || e != to->uid || s != to->uid ||
+	    (to->uid != 0 && setuid(0) == 0)) {
+		errno = EPERM;
+		return -1;
+	}
+	return 1;
+}
