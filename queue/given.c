@@ -1,0 +1,71 @@
+#include "queue/given.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/enqueue.h"
+#include "lib/limits.h"
+
+ssize_t
+given_read(int fd, char *s, size_t max)
+{
+	ssize_t r;
+
+	do
+		r = read(fd, s, max);
+	while (r == -1 && errno == EINTR);
+	return r;
+}
+
+/* Is env[0..n) all of it: an empty record at its end?  1; 0 not yet; -1 it
+ * cannot become one; *code then says why.  *start: of the record that was not
+ * whole yet.
+ */
+static int
+envelope_ends(char const *env, size_t n, size_t *start, int *code)
+{
+	char const *nul;
+
+	while (*start < n) {
+		char const *s = env + *start;
+
+		if (*start && !*s)
+			return 1;
+		*code = QUEUE_ENVELOPE;
+		if (*s != (*start ? 'T' : 'F'))
+			return -1;
+		nul = memchr(s, 0, n - *start);
+		*code = QUEUE_ADDRESS;
+		if ((size_t)((nul ? nul : env + n) - s) > LIMIT_ADDRESS + 1)
+			return -1;
+		if (!nul)
+			return 0;
+		*start = nul + 1 - env;
+	}
+	return 0;
+}
+
+int
+given_envelope(stralloc *env)
+{
+	char buf[8192];
+	size_t start = 0;
+	ssize_t r;
+	int ends = 0, code = 0;
+
+	while (!ends) {
+		r = given_read(1, buf, sizeof buf);
+		if (r <= 0)
+			return QUEUE_READ;
+		if (!stralloc_catb(env, buf, r))
+			return QUEUE_MEMORY;
+		if (env->len > LIMIT_ENVELOPE)
+			return QUEUE_REFUSED;
+		ends = envelope_ends(env->s, env->len, &start, &code);
+	}
+	if (ends == -1)
+		return code;
+	env->len = start;
+	return 0;
+}
