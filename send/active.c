@@ -1,0 +1,710 @@
+#include "send/active.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <skalibs/types.h>
+
+#include "lib/job.h"
+#include "lib/limits.h"
+#include "lib/smtpaddress.h"
+#include "send/bouncer.h"
+#include "send/command.h"
+#include "send/dest.h"
+#include "send/line.h"
+#include "send/reasons.h"
+
+enum {
+	/* recipients in one job: RFC 5321 4.5.3.1.8 lets a server take no
+	 * more than 100 */
+	GROUP = 100,
+	/* room for addresses in a packet, and for offsets in one */
+	PACKET = LIMIT_PACKET - 4096,
+	/* when to bounce although deliveries go on */
+	FAILURES = 100,
+	FAILURES_BYTES = 50000,
+	MARK_DELAY = 200,	/* ms: most messages end sooner */
+	TROUBLE_DELAY = 60	/* s, after a file could not be read */
+};
+
+/* Asks queued; a request is never dropped. */
+static void
+ask(struct send *s, char kind, uint32_t message, char const *rest, size_t n)
+{
+	struct message *m = &s->table.m[message];
+
+	while (marks_ask(&s->marks, kind, message, m->id, rest, n, s->ticket)
+	    == -1)
+		state_nomem();
+	s->ticket = 0;
+	m->marks++;
+	if (kind == 'R' || kind == 'B')
+		m->state = TABLE_LEAVING;
+}
+
+static void
+set_aside(struct send *s, uint32_t message, char const *why)
+{
+	line_put("alert: msg ");
+	line_number(s->table.m[message].id);
+	line_put(" is damaged and set aside in bad/: ");
+	line_put(why);
+	line_end();
+	ask(s, 'B', message, why, strlen(why) + 1);
+}
+
+/* The file cannot be read at the moment. */
+static void
+trouble(struct send *s, uint32_t message, int e)
+{
+	static uint64_t logged;
+	struct message *m = &s->table.m[message];
+
+	if (e == ENOENT) {	/* removed, by us or by an administrator */
+		table_gone(&s->table, message);
+		return;
+	}
+	/* a broken disk would say it of each message */
+	if (!logged || s->now - logged >= 60000) {
+		logged = s->now;
+		line_put("warning: unable to read msg ");
+		line_number(m->id);
+		line_put(", will try again later");
+		line_errno(e);
+		line_end();
+	}
+	m->next[LOCAL] = m->next[REMOTE] = SECONDS(s) + TROUBLE_DELAY;
+	table_wait(&s->table, message);
+}
+
+static struct active *
+new_active(struct send *s, uint32_t message)
+{
+	struct active *a;
+
+	while (!(a = calloc(1, sizeof *a)))
+		state_nomem();
+	a->message = message;
+	a->id = s->table.m[message].id;
+	a->fd = -1;
+	a->after = s->actives;
+	if (s->actives)
+		s->actives->before = a;
+	s->actives = a;
+	s->nactive++;
+	s->table.m[message].state = TABLE_ACTIVE;
+	return a;
+}
+
+void
+active_free(struct send *s, struct active *a)
+{
+	uint32_t i;
+
+	active_cancel(s, a);
+	for (i = 0; i < a->njobs; i++)
+		if (a->jobs[i].state == JOB_RUNS)
+			return;	/* cannot be: settle waits for them */
+	if (a->before)
+		a->before->after = a->after;
+	else
+		s->actives = a->after;
+	if (a->after)
+		a->after->before = a->before;
+	s->nactive--;
+	if (a->fd != -1)
+		close(a->fd);
+	stralloc_free(&a->envelope);
+	stralloc_free(&a->text);
+	stralloc_free(&a->failures);
+	stralloc_free(&a->delays);
+	free(a->rcpt);
+	free(a->jobs);
+	free(a);
+}
+
+/* 1 read; 0 dealt with. */
+static int
+read_file(struct send *s, struct active *a, struct msgfile *m)
+{
+	char path[MSGFILE_PATH];
+	char const *why = "a symbolic link";
+	int r = -1;
+
+	msgfile_path(path, a->id);
+	a->fd = openat(s->queue, path,
+	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (a->fd != -1)
+		r = msgfile_read(a->fd, m, &a->envelope, &why);
+	else if (errno == ELOOP)
+		r = 0;
+	else if (errno == ENXIO) {
+		why = "not a regular file";
+		r = 0;
+	}
+	if (r == 0)
+		set_aside(s, a->message, why);
+	if (r == -1)
+		trouble(s, a->message, errno);
+	return r == 1;
+}
+
+struct origin {			/* for the log */
+	uint64_t bytes;
+	char const *uid, *qp;
+};
+
+static void
+log_new(struct active const *a, struct origin const *o)
+{
+	line_put("new msg ");
+	line_number(a->id);
+	line_end();
+	line_put("info msg ");
+	line_number(a->id);
+	line_put(": bytes ");
+	line_number(o->bytes);
+	line_put(" from <");
+	line_text(a->sender, strlen(a->sender));
+	line_put("> qp ");
+	line_text(o->qp, strlen(o->qp));
+	line_put(" uid ");
+	line_text(o->uid, strlen(o->uid));
+	line_end();
+}
+
+/* Routes one recipient and adds it. */
+static void
+add_recipient(struct send *s, struct active *a, size_t at, char const *value,
+    size_t n)
+{
+	struct recipient *r = &a->rcpt[a->rcpts++];
+	stralloc to = STRALLOC_ZERO;
+	size_t prefix = 0;
+	int where;
+
+	while ((where = route_address(&s->route, value, n, &to, &prefix)) ==
+	    -1)
+		state_nomem();
+	r->at = at;
+	r->address = a->text.len;
+	r->next = TABLE_NONE;
+	r->prefix = where == 1 ? prefix : 0;
+	r->channel = where == 1 ? LOCAL : REMOTE;
+	r->state = a->due[r->channel] ? TO_DO : NOT_DUE;
+	while (job_put(&a->text, to.s, to.len) == -1)
+		state_nomem();
+	stralloc_free(&to);
+}
+
+static uint32_t
+count_recipients(stralloc const *envelope)
+{
+	size_t pos = 0, n;
+	uint32_t count = 0;
+	char const *value;
+	char letter;
+
+	while (msgfile_next(envelope, &pos, &letter, &value, &n))
+		count += letter == 'T';
+	return count;
+}
+
+/* Takes the envelope apart. */
+static void
+read_envelope(struct send *s, struct active *a, struct origin *o)
+{
+	uint32_t count = count_recipients(&a->envelope);
+	size_t pos = 0, at, n;
+	char const *value;
+	char letter;
+
+	while (!(a->rcpt = calloc(count ? count : 1, sizeof *a->rcpt)))
+		state_nomem();
+	for (at = 0; msgfile_next(&a->envelope, &pos, &letter, &value, &n);
+	    at = pos) {
+		if (letter == 'u')
+			o->uid = value;
+		else if (letter == 'p')
+			o->qp = value;
+		else if (letter == 'F')
+			a->sender = value;
+		else if (letter == 'h')
+			a->held = *value == 'H';
+		else if (letter == 'T')
+			add_recipient(s, a, at, value, n);
+	}
+}
+
+static struct job *
+new_job(struct active *a, struct dest *d)
+{
+	struct job *j = &a->jobs[a->njobs++];
+
+	j->a = a;
+	j->dest = d;
+	j->first = j->last = TABLE_NONE;
+	d->users++;
+	return j;
+}
+
+/* Is the sender a VERP one, which differs for each recipient? */
+static int
+verp(char const *sender)
+{
+	size_t n = strlen(sender);
+
+	return n >= 4 && memcmp(sender + n - 4, "-@[]", 4) == 0;
+}
+
+static void
+group_one(struct send *s, struct active *a, uint32_t i)
+{
+	struct recipient *r = &a->rcpt[i];
+	char const *address = a->text.s + r->address;
+	size_t n = strlen(address), at = smtpaddress_at(address, n);
+	struct dest *d;
+	struct job *j;
+
+	while (!(d = dest_get(s, r->channel, r->channel == LOCAL ? address :
+	    address + at + (at < n))))
+		state_nomem();
+	if (d->pace.frozen) {
+		r->state = LATER;
+		s->table.m[a->message].reason =
+		    reasons_put("destination frozen by an administrator");
+		dest_settle(s, d);
+		return;
+	}
+	j = d->open;
+	if (r->channel == LOCAL || !j || j->count >= GROUP ||
+	    j->bytes + n + 32 > PACKET || verp(a->sender))
+		j = new_job(a, d);
+	d->open = j;
+	if (j->last == TABLE_NONE)
+		j->first = i;
+	else
+		a->rcpt[j->last].next = i;
+	j->last = i;
+	j->count++;
+	j->bytes += n + 32;	/* its number's */
+}
+
+/* Makes the jobs.  1; 0 no recipient is due. */
+static int
+group(struct send *s, struct active *a)
+{
+	uint32_t i;
+
+	while (!(a->jobs = calloc(a->rcpts ? a->rcpts : 1, sizeof *a->jobs)))
+		state_nomem();
+	for (i = 0; i < a->rcpts; i++)
+		if (a->rcpt[i].state == TO_DO)
+			group_one(s, a, i);
+	for (i = 0; i < a->njobs; i++)
+		a->jobs[i].dest->open = 0;
+	return a->njobs != 0;
+}
+
+/* When each channel's recipients are next tried, and into the heap, as soon
+ * as queued has answered all marks.
+ */
+static void
+reschedule(struct send *s, struct active *a)
+{
+	struct message *m = &s->table.m[a->message];
+	enum { TRIED = 1, UNTRIED = 2 };
+	int left[CHANNELS] = { 0, 0 }, c;
+	uint32_t i;
+
+	for (i = 0; i < a->rcpts; i++)
+		if (a->rcpt[i].state < FAILED)
+			left[a->rcpt[i].channel] |=
+			    a->rcpt[i].state == TO_DO ? UNTRIED : TRIED;
+	for (c = 0; c < CHANNELS; c++)
+		if (!left[c])
+			m->next[c] = TABLE_NEVER;
+		else if (a->due[c])
+			/* we were stopped: what did not start is due */
+			m->next[c] = SECONDS(s) + (a->again ||
+			    left[c] & UNTRIED ? 0 :
+			    schedule_delay(&s->schedule, 0,
+			    state_age(s, a->birth), s->channel[c].skip));
+		else if (a->again)
+			m->next[c] = 0;
+	m->state = TABLE_MARKING;
+	if (!m->marks)
+		table_wait(&s->table, a->message);
+}
+
+static void
+mark(struct send *s, struct active *a)
+{
+	stralloc offsets = STRALLOC_ZERO;
+	uint32_t i;
+
+	for (i = 0; i < a->rcpts && a->unmarked; i++) {
+		if (a->rcpt[i].state != DONE)
+			continue;
+		while (job_number(&offsets, a->rcpt[i].at) == -1)
+			state_nomem();
+		a->rcpt[i].state = MARKED;
+		a->unmarked--;
+		if (offsets.len > PACKET || !a->unmarked) {
+			ask(s, 'D', a->message, offsets.s, offsets.len);
+			offsets.len = 0;
+		}
+	}
+	stralloc_free(&offsets);
+}
+
+void
+active_mark_all(struct send *s)
+{
+	struct active *a;
+
+	s->mark_at = 0;
+	for (a = s->actives; a; a = a->after)
+		mark(s, a);
+}
+
+/* The message stays: held, or until its next try. */
+static void
+keep(struct send *s, struct active *a)
+{
+	struct message *m = &s->table.m[a->message];
+
+	if (a->wish == WISH_HOLD)
+		ask(s, 'H', a->message, "H", 2);
+	mark(s, a);
+	if (a->wish == WISH_HOLD || a->held)
+		m->state = TABLE_HELD;
+	else
+		reschedule(s, a);
+}
+
+static void
+finish(struct send *s, struct active *a)
+{
+	uint64_t ticket = a->ticket, id = a->id;
+	uint32_t i, left = 0;
+
+	for (i = 0; i < a->rcpts; i++)
+		left += a->rcpt[i].state < DONE;
+	s->ticket = ticket;
+	if (a->damaged)
+		set_aside(s, a->message, a->damaged);
+	else if (!left || a->wish == WISH_DELETE)
+		ask(s, 'R', a->message, 0, 0);
+	else
+		keep(s, a);
+	active_free(s, a);
+	/* nothing was asked of queued: nothing has come of it */
+	if (ticket && s->ticket)
+		command_answer(s, ticket, id, EAGAIN);
+	s->ticket = 0;
+}
+
+static void
+what_is_due(struct send *s, struct active *a)
+{
+	struct message const *m = &s->table.m[a->message];
+	int c;
+
+	for (c = 0; c < CHANNELS; c++)
+		a->due[c] = m->next[c] <= SECONDS(s) ||
+		    m->next[c] == TABLE_NEVER;
+}
+
+/* Is it the time to tell its sender that it is late?  Lists and bounces have
+ * nobody who would like to know.
+ */
+static int
+must_warn(struct send *s, struct active *a)
+{
+	size_t n = strlen(a->sender);
+
+	return s->delaynotice && n && !verp(a->sender) &&
+	    strcmp(a->sender, "#@[]") != 0 && !a->dying &&
+	    !(s->table.m[a->message].flags & TABLE_WARNED) &&
+	    state_age(s, a->birth) >= s->delaynotice;
+}
+
+/* Reads the message.  1; 0 it was dealt with. */
+static int
+open_it(struct send *s, uint32_t message, struct active **out)
+{
+	struct active *a = new_active(s, message);
+	struct message *m = &s->table.m[message];
+	struct origin o = { 0, "", "" };
+	struct msgfile f;
+
+	if (!read_file(s, a, &f)) {
+		active_free(s, a);
+		return 0;
+	}
+	a->birth = f.birth;
+	a->dying = state_age(s, a->birth) > s->lifetime;
+	o.bytes = f.body;
+	what_is_due(s, a);
+	read_envelope(s, a, &o);
+	if (!(m->flags & TABLE_KNOWN))
+		log_new(a, &o);
+	m->flags |= TABLE_KNOWN;
+	a->warn = must_warn(s, a);
+	*out = a;
+	return 1;
+}
+
+int
+active_open(struct send *s, uint32_t message, struct active **out)
+{
+	struct active *a;
+
+	if (!open_it(s, message, &a))
+		return 0;
+	if (a->held) {
+		s->table.m[message].state = TABLE_HELD;
+		active_free(s, a);
+		return 0;
+	}
+	if (!group(s, a)) {
+		finish(s, a);
+		return 0;
+	}
+	*out = a;
+	return 1;
+}
+
+static void
+result_line(struct slot const *which, char const *what, char const *text)
+{
+	line_put("delivery ");
+	line_number(which->number);
+	line_put(what);
+	line_text(text, strlen(text));
+	line_end();
+}
+
+/* Notes a report: the recipient's index, its address without what
+ * virtualdomains put in front, and the text.
+ */
+static void
+add_report(struct active *a, stralloc *out, uint32_t i, char const *text,
+    char const *more)
+{
+	struct recipient *r = &a->rcpt[i];
+	size_t n = strnlen(text + 1, LIMIT_REPORT), len = out->len;
+
+	while (job_number(out, i) == -1 ||
+	    job_puts(out, a->text.s + r->address + r->prefix) == -1 ||
+	    !stralloc_catb(out, text + 1, n) ||
+	    (n && text[n] != '\n' && !stralloc_catb(out, "\n", 1)) ||
+	    !stralloc_cats(out, more) || !stralloc_0(out)) {
+		out->len = len;
+		state_nomem();
+	}
+}
+
+static void
+add_failure(struct active *a, uint32_t i, char const *text)
+{
+	add_report(a, &a->failures, i, text, *text == 'Z' ?
+	    "I'm not going to try again; "
+	    "this message has been in the queue too long.\n" : "");
+	a->rcpt[i].state = FAILED;
+	a->failed++;
+}
+
+static void
+deferred(struct send *s, struct slot const *which, char const *text)
+{
+	struct active *a = which->job->a;
+
+	result_line(which, ": deferral: ", text + 1);
+	s->table.m[a->message].reason = reasons_put(text + 1);
+	if (!a->warn || a->delays.len > FAILURES_BYTES)
+		return;
+	add_report(a, &a->delays, which->rcpt, text, "");
+	a->delayed++;
+}
+
+/* Did its host not answer?  RFC 3463 3.5: network and routing status; ours
+ * for a connection that failed or died.
+ */
+static int
+site_trouble(char const *text)
+{
+	return *text == 'Z' && strstr(text, "(#4.4.");
+}
+
+void
+active_result(struct send *s, struct slot const *which, char const *text)
+{
+	struct active *a = which->job->a;
+	struct recipient *r = &a->rcpt[which->rcpt];
+
+	r->state = LATER;
+	if (site_trouble(text))
+		which->job->trouble = 1;
+	else if (*text == 'K' || *text == 'D' || *text == 'Z')
+		which->job->reached = 1;
+	if (*text == 'K') {
+		result_line(which, ": success: ", text + 1);
+		r->state = DONE;
+		a->unmarked++;
+	} else if (*text == 'D' || (*text == 'Z' && a->dying)) {
+		result_line(which, ": failure: ", text + 1);
+		add_failure(a, which->rcpt, text);
+	} else if (*text == 'Z') {
+		deferred(s, which, text);
+	} else if (*text == 'C') {
+		result_line(which, ": deferral: ", "Message file is damaged.");
+		a->damaged = "body does not fit its checksum";
+		active_cancel(s, a);
+	} else {
+		result_line(which, ": report mangled, will defer", "");
+	}
+}
+
+void
+active_cancel(struct send *s, struct active *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->njobs; i++) {
+		struct job *j = &a->jobs[i];
+
+		if (j->state != JOB_NEW && j->state != JOB_WAITS)
+			continue;
+		if (j->state == JOB_WAITS)
+			dest_cancel(j->dest, a);
+		j->state = JOB_ENDED;
+		j->dest->users--;
+		dest_settle(s, j->dest);
+	}
+	a->waiting = 0;
+	a->cursor = a->njobs;
+}
+
+/* What an administrator wants of recipients, when none of them runs. */
+static void
+grant(struct active *a)
+{
+	uint32_t i;
+
+	for (i = 0; i < a->rcpts; i++) {
+		struct recipient *r = &a->rcpt[i];
+
+		if (r->state >= FAILED)
+			continue;
+		if (r->wish == WISH_BOUNCE) {
+			add_failure(a, i, "DReturned by the administrator. "
+			    "(#5.0.0)");
+		} else if (r->wish == WISH_DONE) {
+			r->state = DONE;
+			a->unmarked++;
+		}
+		r->wish = WISH_NONE;
+	}
+}
+
+void
+active_settle(struct send *s, struct active *a)
+{
+	int busy = a->running || a->waiting || a->cursor < a->njobs;
+
+	if (!busy && !a->bouncing && !a->damaged)
+		grant(a);
+
+	if (a->failed && !a->bouncing && !a->damaged && (!busy ||
+	    a->failed > FAILURES || a->failures.len > FAILURES_BYTES))
+		bouncer_ask(s, a);
+	if (a->delayed && !a->failed && !a->bouncing && !a->damaged && !busy)
+		bouncer_warn(s, a);
+	if (!busy && !a->bouncing)
+		finish(s, a);
+	else if (a->unmarked && !s->mark_at)
+		s->mark_at = s->now + MARK_DELAY;
+}
+
+static struct active *
+find(struct send *s, uint32_t message)
+{
+	struct active *a = s->actives;
+
+	while (a && a->message != message)
+		a = a->after;
+	return a;
+}
+
+/* Takes hold of it, with nothing to be delivered.  0, or an errno. */
+static int
+take(struct send *s, uint32_t message, struct active **out)
+{
+	struct message *m = &s->table.m[message];
+	uint32_t i;
+
+	if (m->state == TABLE_LEAVING || m->state == TABLE_GONE)
+		return ENOENT;
+	if (m->state == TABLE_ACTIVE) {
+		*out = find(s, message);
+		return *out && !(*out)->ticket ? 0 : EBUSY;
+	}
+	/* what queued has been asked and not done yet is not in the file */
+	if (m->marks)
+		return EBUSY;
+	if (m->state == TABLE_WAITING)
+		table_unwait(&s->table, message);
+	if (!open_it(s, message, out))
+		return EIO;
+	for (i = 0; i < (*out)->rcpts; i++)
+		(*out)->rcpt[i].state = NOT_DUE;
+	memset((*out)->due, 0, sizeof (*out)->due);
+	return 0;
+}
+
+static int
+wanted(struct recipient const *r, uint32_t const *offsets, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n && offsets[i] != r->at; i++)
+		;
+	return !n || i < n;
+}
+
+int
+active_wish(struct send *s, uint32_t message, int wish,
+    uint32_t const *offsets, size_t n)
+{
+	struct active *a;
+	uint32_t i;
+	int e = take(s, message, &a);
+
+	if (e)
+		return e;
+	active_cancel(s, a);
+	a->ticket = s->ticket;
+	s->ticket = 0;
+	a->wish = wish;
+	for (i = 0; i < a->rcpts; i++)
+		if (wish >= WISH_BOUNCE && wanted(&a->rcpt[i], offsets, n))
+			a->rcpt[i].wish = wish;
+	active_settle(s, a);
+	return 0;
+}
+
+int
+active_again(struct send *s, uint32_t message)
+{
+	struct active *a = find(s, message);
+
+	if (a)
+		a->again = 1;
+	return a != 0;
+}

@@ -1,0 +1,89 @@
+#include "send/found.h"
+
+static void
+append_fresh(struct send *s, uint32_t i)
+{
+	struct message *m = &s->table.m[i];
+
+	m->state = TABLE_FRESH;
+	if (m->flags & TABLE_LISTED)
+		return;		/* its old place will do */
+	m->flags |= TABLE_LISTED;
+	m->link = TABLE_NONE;
+	if (s->fresh == TABLE_NONE)
+		s->fresh = i;
+	else
+		s->table.m[s->fresh_last].link = i;
+	s->fresh_last = i;
+}
+
+int
+found_later(void *ctx, uint64_t id)
+{
+	struct send *s = ctx;
+	uint32_t i;
+	int r;
+
+	while ((r = table_add(&s->table, id, &i)) == -1)
+		state_nomem();
+	if (r == 1)
+		append_fresh(s, i);
+	return 1;
+}
+
+/* Our first reading may have been quicker: a new message does not stand behind
+ * the old ones for that.
+ */
+int
+found_new(void *ctx, uint64_t id)
+{
+	struct send *s = ctx;
+	struct message const *m;
+	uint32_t i;
+
+	if (table_find(&s->table, id, &i) == 0)
+		return found_later(ctx, id);
+	m = &s->table.m[i];
+	if (m->state == TABLE_WAITING && !(m->flags & TABLE_KNOWN)) {
+		table_unwait(&s->table, i);
+		append_fresh(s, i);
+	}
+	return 1;
+}
+
+/* What was tried before we were restarted goes on with its schedule. */
+static void
+remember(struct send *s, struct message *m)
+{
+	uint64_t birth = m->id / 1000000000, now = s->steady.wall, next, age;
+	int c;
+
+	if (!memory_tried(&s->memory, birth))
+		return;
+	for (c = 0; c < CHANNELS; c++) {
+		next = s->memory.alive + schedule_delay(&s->schedule, birth,
+		    s->memory.alive, s->channel[c].skip);
+		m->next[c] = next > now ? SECONDS(s) + (next - now) : 0;
+	}
+	/* the try behind the time of the notice was its time */
+	age = s->memory.alive - birth;
+	if (age > s->delaynotice && age - s->delaynotice > schedule_delay(
+	    &s->schedule, 0, s->delaynotice, s->channel[REMOTE].skip))
+		m->flags |= TABLE_WARNED;
+}
+
+int
+found_old(void *ctx, uint64_t id)
+{
+	struct send *s = ctx;
+	uint32_t i;
+	int r;
+
+	while ((r = table_add(&s->table, id, &i)) == -1)
+		state_nomem();
+	if (r == 1) {
+		remember(s, &s->table.m[i]);
+		table_wait(&s->table, i);
+	}
+	return 1;
+}

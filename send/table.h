@@ -1,0 +1,81 @@
+/* table: what send remembers of each message in the queue: 32 bytes, found by
+ * id through a hash table, waiting in a heap by the time of its next try.
+ * About 50 bytes a message in all; everything else is read from the message's
+ * file when it is due.
+ */
+#ifndef TABLE_H
+#define TABLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+	TABLE_FRESH = 1,	/* arrived, never looked at */
+	TABLE_WAITING,		/* in the heap, for its next try */
+	TABLE_PARKED,		/* at a destination, for its turn */
+	TABLE_ACTIVE,		/* deliveries under way */
+	TABLE_MARKING,		/* until queued has answered */
+	TABLE_LEAVING,		/* done or damaged; queued removes it */
+	TABLE_HELD,
+	TABLE_GONE	/* removed, and still a link in a list */
+};
+
+enum {			/* flags */
+	TABLE_KNOWN = 1,	/* its "new msg" line is written */
+	TABLE_LISTED = 2,	/* in a list, by its link */
+	TABLE_WARNED = 4	/* its sender knows that it is delayed */
+};
+
+#define TABLE_NONE UINT32_MAX	/* no such index */
+#define TABLE_NEVER UINT32_MAX	/* no next try known */
+
+struct message {
+	uint64_t id;
+	uint32_t next[2];	/* of local and remote recipients: monotonic
+				 * seconds */
+	uint32_t place;		/* in the heap */
+	uint32_t link;		/* the next one in a list of the caller's */
+	uint16_t marks;		/* that queued has not answered */
+	uint8_t state;
+	uint8_t flags;
+	uint32_t reason;	/* of the last deferral: send/reasons.h */
+};
+
+struct table {
+	struct message *m;	/* by index; indexes stay, pointers move */
+	uint32_t used, room, spare, count;
+	uint32_t *hash;
+	uint32_t buckets;	/* a power of 2, or 0 */
+	uint32_t *heap;
+	uint32_t waiting, heap_room;
+};
+#define TABLE_ZERO { 0, 0, 0, TABLE_NONE, 0, 0, 0, 0, 0, 0 }
+
+/* A new message, both next tries at 0.  1 with its index; 0 known already;
+ * -1 out of memory.
+ */
+extern int table_add(struct table *t, uint64_t id, uint32_t *index);
+/* 1, 0. */
+extern int table_find(struct table const *t, uint64_t id, uint32_t *index);
+extern void table_forget(struct table *t, uint32_t index);
+/* The same, later: what is still in a list is forgotten when it leaves it. */
+extern void table_gone(struct table *t, uint32_t index);
+/* It is taken out of its list.  1 it is there in that state; 0 it is not any
+ * more, and there is nothing to do with it.
+ */
+extern int table_unlist(struct table *t, uint32_t index, uint8_t state);
+
+/* Into the heap, by the earlier of its next tries; of equal ones the smaller
+ * id is first.  Never fails: table_add has made room.
+ */
+extern void table_wait(struct table *t, uint32_t index);
+/* The first in the heap, or TABLE_NONE. */
+extern uint32_t table_first(struct table const *t);
+extern uint32_t table_due(struct message const *m);
+extern void table_unwait(struct table *t, uint32_t index);
+/* All that wait are due at once. */
+extern void table_hurry(struct table *t);
+
+extern void table_free(struct table *t);
+
+#endif
