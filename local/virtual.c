@@ -1,0 +1,169 @@
+#include "local/virtual.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <skalibs/djbunix.h>
+
+#include "lib/home.h"
+#include "lib/mailbox.h"
+#include "local/instructions.h"
+#include "local/quota.h"
+
+static int
+is(char const *s, size_t n, char const *word)
+{
+	return n == strlen(word) && !memcmp(s, word, n);
+}
+
+/* The domain's own words for that, or ours. */
+static int
+refuse(struct delivery *d, char const *file, char const *text)
+{
+	char own[1000];
+	ssize_t n = openreadnclose(file, own, sizeof own - 1);
+
+	if (n > 0) {
+		own[n] = 0;
+		own[strcspn(own, "\r\n")] = 0;
+		if (*own)
+			text = own;
+	}
+	return outcome_perm(&d->outcome, text, "\n");
+}
+
+/* A catch-all: an address, or a mailbox directory as vpopmail writes it. */
+static int
+catch_all(struct delivery *d, char const *word, size_t n)
+{
+	stralloc path = STRALLOC_ZERO;
+	int r = -1;
+
+	if (*word != '/' && *word != '.') {
+		d->forwarded++;
+		if (stralloc_copys(&d->new_sender, d->sender))
+			return instructions_forward(d, word, n);
+		return outcome_errno(&d->outcome, "forward to", word);
+	}
+	d->files++;
+	if (stralloc_copyb(&path, word, n) &&
+	    stralloc_cats(&path, word[n-1] == '/' ? "" : "/Maildir/") &&
+	    stralloc_0(&path))
+		r = instructions_maildir(d, path.s);
+	else
+		outcome_errno(&d->outcome, "deliver to", word);
+	stralloc_free(&path);
+	return r;
+}
+
+static int
+unknown(struct delivery *d, char const *word, size_t n)
+{
+	if (is(word, n, "delete"))
+		return 1;
+	if (is(word, n, "bounce-no-mailbox"))
+		return refuse(d, ".no-user.msg",
+		    "Sorry, no mailbox here by that name. (#5.1.1)");
+	return catch_all(d, word, n);
+}
+
+static int
+full(struct delivery *d)
+{
+	if (chdir(d->home) == -1)
+		return outcome_errno(&d->outcome, "switch to", d->home);
+	return refuse(d, ".over-quota.msg", "user is over quota");
+}
+
+static int
+to_maildir(struct delivery *d, char const *limit)
+{
+	uint64_t size = d->rpline.len + d->dtline.len + d->body->size;
+	struct quota q;
+	int r, limited = quota_parse(limit, &q);
+
+	r = limited ? quota_room("Maildir", &q, size) : 1;
+	if (r == -1)
+		return outcome_errno(&d->outcome, "count", "Maildir");
+	if (r == 0)
+		return full(d);
+	d->files++;
+	r = instructions_maildir(d, "Maildir");
+	/* what is not noted now is found when somebody counts */
+	if (r == 1 && limited)
+		quota_add("Maildir", size);
+	return r;
+}
+
+/* The mailbox's own .qmail takes the place of its Maildir, if it says
+ * anything.
+ */
+static int
+own_file(struct delivery *d, char const *limit)
+{
+	struct instructions in = INSTRUCTIONS_ZERO;
+	int r;
+
+	in.nested = 1;
+	r = instructions_read(d, ".qmail", &in);
+	if (r == 1 && in.text.len == 0)
+		r = 0;
+	if (r == 1)
+		r = instructions_follow(d, &in);
+	else if (r == 0)
+		r = to_maildir(d, limit);
+	stralloc_free(&in.text);
+	return r;
+}
+
+static int
+user(struct delivery *d, struct mailbox const *m)
+{
+	struct stat st;
+
+	if (m->flags & MAILBOX_BOUNCE)
+		return outcome_perm(&d->outcome,
+		    "Sorry, this mailbox takes no mail. (#5.2.1)\n");
+	if (chdir(m->dir) == -1 || stat(".", &st) == -1)
+		return outcome_errno(&d->outcome, "switch to", m->dir);
+	if (st.st_mode & S_IWOTH)
+		return outcome_temp(&d->outcome, "Uh-oh: ", m->dir,
+		    " is writable. (#4.7.0)\n");
+	return own_file(d, m->quota);
+}
+
+/* The tables stand below the suite's home directory. */
+static int
+find(struct delivery *d, struct mailbox *m)
+{
+	int r;
+
+	if (home_enter() == -1)
+		return outcome_errno(&d->outcome, "switch to", home_path());
+	r = mailbox_find(d->user, strlen(d->user), d->ext, strlen(d->ext), m);
+	if (r == -1)
+		return outcome_errno(&d->outcome, "read the mailbox table of",
+		    d->user);
+	if (chdir(d->home) == -1)
+		return outcome_errno(&d->outcome, "switch to", d->home);
+	return r;
+}
+
+int
+virtual_deliver(struct delivery *d, char const *word, size_t n)
+{
+	struct mailbox m = MAILBOX_ZERO;
+	int r = 0;
+
+	/* the empty name would ask for the table's policy */
+	if (*d->ext)
+		r = find(d, &m);
+	if (r == 1)
+		r = m.kind == 'u' ? user(d, &m) : unknown(d, word, n);
+	else if (r == 0)
+		r = unknown(d, word, n);
+	stralloc_free(&m.sa);
+	return r;
+}
