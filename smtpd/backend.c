@@ -1,0 +1,294 @@
+#include "smtpd/backend.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <skalibs/djbunix.h>
+#include <skalibs/posixplz.h>
+
+#include "lib/enqueue.h"
+#include "lib/exitcode.h"
+#include "lib/log.h"
+#include "lib/recipient.h"
+#include "lib/smtpaddress.h"
+#include "lib/spawn.h"
+
+/* A program that says nothing for so long is killed. */
+#define ASK_SECONDS 60
+
+/* Untouched, and so not in memory, until the first message. */
+static enqueue queue;
+
+static int
+queue_open(struct backend *b)
+{
+	(void)b;
+	return enqueue_open(&queue) == 1;
+}
+
+static void
+queue_put(struct backend *b, char const *s, size_t n)
+{
+	(void)b;
+	enqueue_put(&queue, s, n);
+}
+
+static int
+queue_close(struct backend *b, stralloc const *envelope)
+{
+	if (enqueue_close(&queue, envelope) != QUEUE_OK)
+		return 0;
+	b->pid = queue.pid;
+	return 1;
+}
+
+static void
+queue_abort(struct backend *b)
+{
+	(void)b;
+	enqueue_abort(&queue);
+}
+
+static char const *
+queue_reply(struct backend *b)
+{
+	(void)b;
+	return enqueue_reply(&queue);
+}
+
+static int
+tables(struct backend *b, struct question const *q)
+{
+	int r = recipient_check(q->recipient->s, q->recipient->len);
+	int e = errno;
+
+	(void)b;
+	if (r == RECIPIENT_TROUBLE) {
+		log_start("warning", "unable to check recipient");
+		log_path("to", q->recipient->s, q->recipient->len);
+		log_errno(e);
+		log_end();
+	}
+	return r;
+}
+
+static int
+export(char const *name, stralloc const *value)
+{
+	stralloc s = STRALLOC_ZERO;
+	int r = -1;
+
+	if (stralloc_catb(&s, value->s, value->len) && stralloc_0(&s))
+		r = setenv(name, s.s, 1);
+	stralloc_free(&s);
+	return r;
+}
+
+/* The program, its standard input empty, its output our log, and a pipe from
+ * its descriptor to: *text is our end. */
+static pid_t
+start(char const *const *argv, int to, int *text)
+{
+	struct spawn_fd fds[3] = { { -1, 0 }, { 2, 1 }, { -1, to } };
+	int p[2];
+	pid_t pid = -1;
+
+	fds[0].from = openc_read("/dev/null");
+	if (fds[0].from == -1)
+		return -1;
+	if (pipe2(p, O_CLOEXEC) == 0) {
+		fds[2].from = p[1];
+		pid = spawn(argv, (char const *const *)environ, fds, 3);
+		fd_close(p[1]);
+		if (pid == -1)
+			fd_close(p[0]);
+		*text = p[0];
+	}
+	fd_close(fds[0].from);
+	return pid;
+}
+
+static uint64_t
+seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+/* What the program writes goes to text, printable, as much as fits; until it
+ * closes its end or the time is over. */
+static void
+hear(int fd, char *text, uint64_t until)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	char s[BACKEND_TEXT];
+	size_t len = 0;
+
+	for (;;) {
+		uint64_t now = seconds();
+		ssize_t n = 0, i;
+
+		if (now < until && poll(&p, 1, (until - now) * 1000) > 0)
+			n = read(fd, s, sizeof s);
+		if (n <= 0)
+			break;
+		for (i = 0; i < n && len < BACKEND_TEXT - 1; i++)
+			text[len++] = s[i] < 32 || s[i] > 126 ? '?' : s[i];
+	}
+	while (len && strchr("? ", text[len-1]))
+		len--;
+	text[len] = 0;
+}
+
+/* The end of the program, which it is given until then to come to.  Its exit
+ * code, or -1: killed. */
+static int
+finish(pid_t pid, uint64_t until)
+{
+	int status;
+	pid_t r;
+
+	while ((r = waitpid(pid, &status, WNOHANG)) == 0 && seconds() < until)
+		poll(0, 0, 5);
+	if (r == 0) {
+		kill(pid, SIGKILL);
+		r = waitpid(pid, &status, 0);
+	}
+	return r == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void
+log_program(char const *event, char const *name, struct question const *q,
+    int code)
+{
+	int e = errno;
+
+	log_start("warning", event);
+	log_string("program", name);
+	log_path("to", q->recipient->s, q->recipient->len);
+	if (code == 0)
+		log_errno(e);
+	else if (code == -1)
+		log_string("reason", "killed");
+	else
+		log_number("exit", code);
+	log_end();
+}
+
+/* $RCPTCHECK: exit 0 yes, 100 no, all else: not now. */
+static int
+program(struct backend *b, struct question const *q)
+{
+	char const *const argv[] = { getenv("RCPTCHECK"), 0 };
+	uint64_t until = seconds() + ASK_SECONDS;
+	pid_t pid = -1;
+	int code, text = -1;
+
+	if (export("SENDER", q->sender) == 0 &&
+	    export("RECIPIENT", q->recipient) == 0 &&
+	    export("HELO", q->helo) == 0)
+		pid = start(argv, 4, &text);
+	unsetenv("SENDER");
+	unsetenv("RECIPIENT");
+	unsetenv("HELO");
+	if (pid == -1) {
+		log_program("unable to start recipient check", *argv, q, 0);
+		return RECIPIENT_TROUBLE;
+	}
+	hear(text, b->text, until);
+	fd_close(text);
+	code = finish(pid, until);
+	if (code == EXIT_DONE)
+		return RECIPIENT_YES;
+	if (code == EXIT_PERM)
+		return RECIPIENT_NO;
+	log_program("recipient check failed", *argv, q, code);
+	return RECIPIENT_TROUBLE;
+}
+
+/* Names for the arguments of a program: as C strings, the domain alone. */
+static int
+take_name(stralloc *out, stralloc const *s, size_t from)
+{
+	return stralloc_copyb(out, s->s + from, s->len - from) &&
+	    stralloc_0(out);
+}
+
+/* namecheck(8): exit 0, and the text.  It watches the time itself. */
+static int
+ask_lists(struct backend *b, struct question const *q)
+{
+	stralloc helo = STRALLOC_ZERO, domain = STRALLOC_ZERO;
+	size_t at = smtpaddress_at(q->sender->s, q->sender->len);
+	uint64_t until = seconds() + ASK_SECONDS;
+	pid_t pid = -1;
+	int code = -1, text = -1;
+
+	at += at < q->sender->len;
+	if (take_name(&helo, q->helo, 0) && take_name(&domain, q->sender, at)) {
+		char const *const argv[] = {
+			"bin/namecheck", "--", helo.s, domain.s, 0
+		};
+
+		pid = start(argv, 1, &text);
+	}
+	stralloc_free(&helo);
+	stralloc_free(&domain);
+	if (pid == -1) {
+		log_program("unable to start", "namecheck", q, 0);
+		return -1;
+	}
+	hear(text, b->text, until);
+	fd_close(text);
+	code = finish(pid, until);
+	if (code == EXIT_DONE)
+		return *b->text != 0;
+	log_program("check of names failed", "namecheck", q, code);
+	return -1;
+}
+
+static uint64_t
+wall_clock(struct backend *b)
+{
+	(void)b;
+	return time(0);
+}
+
+/* Ends when the client goes away. */
+static void
+wait_a_while(struct backend *b, unsigned int n)
+{
+	struct pollfd p = { b->connection, POLLRDHUP, 0 };
+
+	poll(&p, 1, n * 1000);
+}
+
+void
+backend_init(struct backend *b, int connection)
+{
+	char const *s = getenv("RCPTCHECK");
+
+	b->connection = connection;
+	b->open = queue_open;
+	b->put = queue_put;
+	b->close = queue_close;
+	b->abort = queue_abort;
+	b->reply = queue_reply;
+	b->recipient = tables;
+	b->ask = s && *s ? program : 0;
+	s = getenv("RHSBL");
+	b->names = s && *s ? ask_lists : 0;
+	b->time = wall_clock;
+	b->pause = wait_a_while;
+	*b->text = 0;
+	b->pid = 0;
+}

@@ -1,0 +1,48 @@
+/* policy: the settings of smtpd, read when they are first needed and once.
+ *
+ * What a client that leaves after the greeting never asks for costs nothing.
+ * Files are below the home directory, which is the current directory.  All
+ * functions: 1; 0 where said; -1 trouble, which has been logged with the
+ * name of the file.
+ */
+#ifndef POLICY_H
+#define POLICY_H
+
+#include <stddef.h>
+
+#include <skalibs/stralloc.h>
+
+#include "lib/cdbfile.h"
+
+struct policy {
+	stralloc greeting;	/* its first word is our name */
+	size_t name;		/* length of that word */
+	unsigned int timeout;	/* seconds */
+	unsigned long databytes; /* 0: no limit */
+	unsigned int maxrcpt;
+	stralloc badmailfrom, badhelo, badrcptto, rcpthosts, localiphost;
+	struct cdbfile more;	/* morercpthosts.cdb */
+	int knows_size, knows_lists, knows_more;
+};
+#define POLICY_ZERO { STRALLOC_ZERO, 0, 0, 0, 0, STRALLOC_ZERO, \
+	STRALLOC_ZERO, STRALLOC_ZERO, STRALLOC_ZERO, STRALLOC_ZERO, \
+	CDBFILE_ZERO, 0, 0, 0 }
+
+/* For the greeting: greeting, name, timeout. */
+extern int policy_start(struct policy *p);
+/* For EHLO and MAIL: databytes, which $DATABYTES overrides. */
+extern int policy_size(struct policy *p);
+/* For MAIL: the lists of senders, recipients and names, and maxrcpt. */
+extern int policy_lists(struct policy *p);
+
+/* 0: neither rcpthosts nor morercpthosts.cdb holds the domain.  Without
+ * rcpthosts morercpthosts.cdb is not asked, as qmail does. */
+extern int policy_has_domain(struct policy *p, char const *s, size_t n);
+
+/* Is the address, or "@" and its domain, in such a list?  1, 0. */
+extern int policy_listed(stralloc const *list, char const *s, size_t n);
+
+/* What replaces one of our own IP addresses.  0: nothing does. */
+extern int policy_localiphost(struct policy *p);
+
+#endif
