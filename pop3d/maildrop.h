@@ -1,0 +1,63 @@
+/* maildrop: the messages of one Maildir as a POP3 session sees them: a list
+ * that is made once, at the start, in the order of arrival, and does not
+ * change its numbers (RFC 1939 3).
+ *
+ * Names stand in one block; a message costs its name and 24 bytes.  Sizes are
+ * octets as sent (RFC 1939 11: each line ends in CR LF): the name says it
+ * (",W="), or the file is read once when somebody asks.
+ */
+#ifndef MAILDROP_H
+#define MAILDROP_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <skalibs/stralloc.h>
+
+enum {
+	MAILDROP_UID = 72,		/* room for a unique id and its NUL */
+	MAILDROP_MOST = 10000000	/* messages; the rest is not seen */
+};
+
+struct mailmsg {
+	uint64_t time;		/* that the name begins with */
+	uint64_t size;		/* MAILDROP_UNKNOWN, or octets as sent */
+	uint32_t name;		/* offset in names */
+	uint8_t fresh;		/* in new/, else in cur/ */
+	uint8_t deleted;
+};
+#define MAILDROP_UNKNOWN ((uint64_t)-1)
+
+struct maildrop {
+	struct mailmsg *msg;
+	size_t count, room;
+	stralloc names;
+	int fresh, cur;		/* directories */
+};
+#define MAILDROP_ZERO { 0, 0, 0, STRALLOC_ZERO, -1, -1 }
+
+/* Opens the Maildir at path and lists it.  1, or -1 with errno. */
+extern int maildrop_open(struct maildrop *d, char const *path);
+extern void maildrop_close(struct maildrop *d);
+
+/* The file of message i (from 0), for reading: never a symbolic link, never
+ * anything but a regular file.  The descriptor, or -1.
+ */
+extern int maildrop_file(struct maildrop const *d, size_t i);
+
+/* Octets of message i as sent.  1; -1 with errno: it is gone, or unreadable. */
+extern int maildrop_size(struct maildrop *d, size_t i, uint64_t *out);
+
+/* The unique id of message i: the name up to its flags, where RFC 1939 7
+ * allows that (70 characters of 0x21 to 0x7e); else the name up to its first
+ * comma, which is unique by the rules of Maildir; else a hash of it.
+ */
+extern void maildrop_uid(struct maildrop const *d, size_t i,
+    char out[static MAILDROP_UID]);
+
+/* What QUIT does: removes what is marked deleted, and moves the rest of new/
+ * to cur/.  1; 0: something marked is still there.
+ */
+extern int maildrop_commit(struct maildrop *d);
+
+#endif
