@@ -1,0 +1,121 @@
+#include "users/domainlist.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <skalibs/bytestr.h>
+#include <skalibs/djbunix.h>
+
+#include "lib/cdbfile.h"
+#include "lib/control.h"
+#include "users/textfile.h"
+#include "users/vtool.h"
+
+enum { RCPTHOSTS = 50, TEXT = 128 };
+
+#define MORE "control/morercpthosts"
+
+static int
+compile_more(void)
+{
+	struct cdbmaker m = CDBMAKER_ZERO;
+	stralloc list = STRALLOC_ZERO;
+	size_t i, n;
+	int r = control_list(MORE, &list);
+
+	if (r == 0)
+		list.len = 0;
+	if (r == -1 || cdbmaker_open(&m, MORE ".cdb", 0644) == -1)
+		return -1;
+	for (i = 0, r = 1; r == 1 && i < list.len; i += n + 1) {
+		n = strlen(list.s + i);
+		case_lowerb(list.s + i, n);
+		r = cdbmaker_add(&m, list.s + i, n, "", 0);
+	}
+	stralloc_free(&list);
+	return r == 1 ? cdbmaker_commit(&m) : -1;
+}
+
+static int
+accept_mail(char const *domain)
+{
+	struct textfile_edit e = { .add = domain };
+	int count = textfile_count("control/rcpthosts");
+
+	if (count == -1)
+		return -1;
+	if (count < RCPTHOSTS)
+		return textfile_edit("control/rcpthosts", &e);
+	return textfile_edit(MORE, &e) == -1 ? -1 : compile_more();
+}
+
+/* Without control/locals the name in control/me is local (qmail-send(8)): if
+ * that is the domain, there must be a control/locals that does not say so.
+ */
+static int
+not_local(char const *domain)
+{
+	struct textfile_edit e = { .drop = domain };
+	struct textfile_edit only = { .add = "localhost" };
+	stralloc me = STRALLOC_ZERO;
+	int r;
+
+	if (access("control/locals", F_OK) == 0)
+		return textfile_edit("control/locals", &e);
+	r = control_line("control/me", &me);
+	if (r == 1 && me.len == strlen(domain) &&
+	    case_diffb(me.s, me.len, domain) == 0)
+		r = textfile_edit("control/locals", &only);
+	stralloc_free(&me);
+	return r;
+}
+
+int
+domainlist_add(struct vdomain const *d)
+{
+	char const *domain = d->name.s;
+	char assign[4500], virtual[2 * TEXT + 2];
+	struct textfile_edit e = { .add = assign, .sorted = 1 };
+	struct textfile_edit v = { .add = virtual };
+
+	if (snprintf(assign, sizeof assign, "+%s-:%s:%lu:%lu:%s:-::", domain,
+	    domain, (unsigned long)d->vmail.uid, (unsigned long)d->vmail.gid,
+	    d->path.s) >= (int)sizeof assign) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	snprintf(virtual, sizeof virtual, "%s:%s", domain, domain);
+	if (textfile_edit("users/assign", &e) == -1 ||
+	    vtool_usersmake() == -1 || not_local(domain) == -1 ||
+	    textfile_edit("control/virtualdomains", &v) == -1)
+		return -1;
+	return accept_mail(domain) == -1 ? -1 : 1;
+}
+
+int
+domainlist_remove(char const *domain)
+{
+	char prefix[TEXT], virtual[TEXT];
+	struct textfile_edit host = { .drop = domain };
+	struct textfile_edit v = { .drop_prefix = virtual };
+	struct textfile_edit e = { .drop_prefix = prefix,
+	    .drop_second = domain };
+	int more = access(MORE, F_OK) == 0;
+
+	snprintf(prefix, sizeof prefix, "+%s-:", domain);
+	snprintf(virtual, sizeof virtual, "%s:", domain);
+	if (textfile_edit("control/rcpthosts", &host) == -1)
+		return -1;
+	if (more) {
+		more = textfile_edit(MORE, &host);
+		if (more == -1 || (more == 1 && compile_more() == -1))
+			return -1;
+	}
+	if (textfile_edit("control/virtualdomains", &v) == -1)
+		return -1;
+	if (textfile_edit("users/assign", &e) == -1)
+		return -1;
+	return vtool_usersmake();
+}

@@ -1,0 +1,17 @@
+/* domainlist: where the suite's control files name a virtual domain, as
+ * vpopmail keeps them: users/assign, control/virtualdomains "d:d",
+ * control/rcpthosts up to 50 entries and control/morercpthosts beyond, and not
+ * in control/locals.
+ */
+#ifndef DOMAINLIST_H
+#define DOMAINLIST_H
+
+#include "users/vdomain.h"
+
+/* Mail for the domain is accepted last.  1, -1 with errno. */
+extern int domainlist_add(struct vdomain const *d);
+
+/* Takes it out wherever it is.  1, -1 with errno. */
+extern int domainlist_remove(char const *domain);
+
+#endif

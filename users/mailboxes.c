@@ -1,0 +1,162 @@
+#include "users/mailboxes.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <skalibs/bytestr.h>
+#include <skalibs/djbunix.h>
+
+#include "lib/cdbfile.h"
+#include "lib/job.h"
+#include "lib/mailbox.h"
+#include "lib/vpasswd.h"
+
+static int
+add(struct cdbmaker *m, char const *key, size_t n, stralloc const *value)
+{
+	return cdbmaker_add(m, key, n, value->s, value->len);
+}
+
+/* The user's directory below the domain's: vpasswd has it in full. */
+static char const *
+below(char const *path, struct vpasswd const *p)
+{
+	size_t n = strlen(path);
+
+	if (strncmp(p->dir, path, n) == 0 && p->dir[n] == '/' && p->dir[n+1])
+		return p->dir + n + 1;
+	return p->name;
+}
+
+static int
+add_users(struct mailboxes const *b, struct cdbmaker *m, stralloc *value)
+{
+	struct vpasswd p = VPASSWD_ZERO;
+	size_t pos = 0, n;
+	char const *line;
+	int r = 1;
+
+	while (r == 1 && vpasswd_line(b->vpasswd->s, b->vpasswd->len, &pos,
+	    &line, &n)) {
+		r = vpasswd_parse(line, n, &p);
+		if (r == 0) {	/* a damaged line is nobody's */
+			r = 1;
+			continue;
+		}
+		if (r == -1)
+			break;
+		value->len = 0;
+		if (!stralloc_append(value, 'u') ||
+		    job_number(value, p.flags) == -1 ||
+		    job_puts(value, below(b->path, &p)) == -1 ||
+		    job_puts(value, p.quota) == -1)
+			r = -1;
+		else
+			r = add(m, p.name, strlen(p.name), value);
+	}
+	stralloc_free(&p.sa);
+	return r;
+}
+
+/* .qmail-NAME: an alias; colons in the file's name are dots. */
+static int
+add_alias(struct cdbmaker *m, char const *name)
+{
+	char key[256];
+	size_t n = strlen(name), i;
+
+	if (n == 0 || n > sizeof key || strcmp(name, "default") == 0)
+		return 1;
+	for (i = 0; i < n; i++)
+		key[i] = name[i] == ':' ? '.' : name[i];
+	case_lowerb(key, n);
+	return cdbmaker_add(m, key, n, "a", 1);
+}
+
+static int
+add_aliases(struct mailboxes const *b, struct cdbmaker *m)
+{
+	int fd = openat(b->dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd == -1 ? 0 : fdopendir(fd);
+	struct dirent *e;
+	int r = 1;
+
+	if (!dir) {
+		if (fd != -1)
+			close(fd);
+		return -1;
+	}
+	while (r == 1 && (e = readdir(dir)) != 0)
+		if (strncmp(e->d_name, ".qmail-", 7) == 0)
+			r = add_alias(m, e->d_name + 7);
+	closedir(dir);
+	return r;
+}
+
+/* What .qmail-default does: the last word of a vdelivermail line; another
+ * file takes whatever comes, no file nothing.
+ */
+static int
+policy(struct mailboxes const *b, stralloc *out)
+{
+	stralloc all = STRALLOC_ZERO;
+	int fd = openat(b->dir, ".qmail-default",
+	    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	char *line, *word;
+
+	if (fd == -1)
+		return errno == ENOENT && stralloc_cats(out,
+		    "bounce-no-mailbox") ? 1 : -1;
+	if (!slurp(&all, fd) || !stralloc_0(&all)) {
+		close(fd);
+		stralloc_free(&all);
+		return -1;
+	}
+	close(fd);
+	line = all.s;
+	line[strcspn(line, "\n")] = 0;
+	word = strrchr(line, ' ');
+	if (!word || !strstr(line, "/vdelivermail "))
+		word = (char *)" custom";
+	fd = stralloc_cats(out, word + 1);
+	stralloc_free(&all);
+	return fd ? 1 : -1;
+}
+
+static int
+add_policy(struct mailboxes const *b, struct cdbmaker *m, stralloc *value)
+{
+	if (!stralloc_copys(value, "d") || policy(b, value) == -1 ||
+	    !stralloc_0(value))
+		return -1;
+	return add(m, "", 0, value);
+}
+
+int
+mailboxes_write(struct mailboxes const *b)
+{
+	struct cdbmaker m = CDBMAKER_ZERO;
+	stralloc value = STRALLOC_ZERO;
+	char file[160];
+	int r;
+
+	snprintf(file, sizeof file, "users/mailbox/%s.cdb", b->domain);
+	r = cdbmaker_open(&m, file, 0644);
+	if (r == 1) {
+		r = add_policy(b, &m, &value);
+		if (r == 1)
+			r = add_users(b, &m, &value);
+		if (r == 1)
+			r = add_aliases(b, &m);
+		if (r == 1)
+			r = cdbmaker_commit(&m);
+		else if (m.make)
+			cdbmaker_abort(&m);
+	}
+	stralloc_free(&value);
+	return r;
+}

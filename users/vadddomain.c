@@ -1,0 +1,121 @@
+/* vadddomain: make a virtual domain, with a postmaster.
+ *
+ * Runs as: root.  Reads: users/assign, control/.  Writes: domains/DOMAIN,
+ * users/mailbox/DOMAIN.cdb, users/assign and what usersmake makes of it,
+ * control/locals, virtualdomains, rcpthosts, morercpthosts.  Trusts: its
+ * caller.  Trusted by: the administrator.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <skalibs/strerr.h>
+
+#include "lib/exitcode.h"
+#include "users/domainlist.h"
+#include "users/vtool.h"
+
+#define USAGE \
+	"vadddomain [-b | -e address] [-q quota] [-r[length]] domain [password]"
+
+struct options {
+	char const *domain, *password, *quota, *policy;
+	unsigned int random;
+};
+
+static void
+options(int argc, char *const *argv, struct options *o)
+{
+	int c;
+
+	o->quota = "NOQUOTA";
+	o->policy = "bounce-no-mailbox";
+	while ((c = getopt(argc, argv, "be:q:r::")) != -1) {
+		if (c == 'e')
+			o->policy = optarg;
+		else if (c == 'q')
+			o->quota = vtool_quota(optarg);
+		else if (c == 'r')
+			o->random = vtool_random(optarg);
+		else if (c != 'b')
+			strerr_dieusage(EXIT_USAGE, USAGE);
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc < 1 || argc > 2)
+		strerr_dieusage(EXIT_USAGE, USAGE);
+	o->domain = vtool_domain(argv[0]);
+	o->password = argv[1];
+	if (!o->password && !o->random)
+		o->random = VTOOL_RANDOM;
+	if (o->policy[strcspn(o->policy, " \t\n'\"")])
+		strerr_dief(EXIT_PERM, "not an address: ", o->policy);
+}
+
+static void
+must_be_new(char const *domain)
+{
+	struct vdomain d = VDOMAIN_ZERO;
+	int r = vdomain_open(&d, domain);
+
+	if (r == 1)
+		strerr_dief(EXIT_PERM, "the domain exists already: ", domain);
+	if (r == -1)
+		strerr_diefusys(EXIT_TEMP, "look for the domain ", domain);
+}
+
+static int
+fill(struct vdomain *d, struct options const *o, char const *hash)
+{
+	struct vpasswd p = { "postmaster", hash, 1, 0, "Postmaster", 0,
+	    o->quota, "", STRALLOC_ZERO };
+	stralloc s = STRALLOC_ZERO;
+	int r = -1;
+
+	if (stralloc_cats(&s, "| ") &&
+	    stralloc_catb(&s, d->path.s, strlen(d->path.s) -
+	    strlen(d->name.s) - strlen("domains/")) &&
+	    stralloc_cats(&s, "bin/vdelivermail '' ") &&
+	    stralloc_cats(&s, o->policy) && stralloc_append(&s, '\n'))
+		r = vdomain_write(d, ".qmail-default", s.s, s.len);
+	s.len = 0;
+	if (r == 1 && (!stralloc_cats(&s, d->path.s) ||
+	    !stralloc_cats(&s, "/postmaster") || !stralloc_0(&s)))
+		r = -1;
+	p.dir = s.s;
+	if (r == 1)
+		r = vdomain_make_user(d, "postmaster");
+	if (r == 1)
+		r = vdomain_set(d, "postmaster", &p);
+	stralloc_free(&s);
+	return r;
+}
+
+int
+main(int argc, char *const *argv)
+{
+	stralloc password = STRALLOC_ZERO, hash = STRALLOC_ZERO;
+	struct vdomain d = VDOMAIN_ZERO;
+	struct options o = { 0, 0, 0, 0, 0 };
+	int e;
+
+	vtool_begin("vadddomain");
+	options(argc, argv, &o);
+	must_be_new(o.domain);
+	if (access("domains", F_OK) == -1)
+		strerr_diefusys(EXIT_TEMP, "open domains");
+	vtool_password(o.password, o.password ? 0 : o.random, &password);
+	vtool_hash(&password, &hash);
+	if (vdomain_create(&d, o.domain) == 1 && fill(&d, &o, hash.s) == 1 &&
+	    vdomain_publish(&d) == 1 && domainlist_add(&d) == 1) {
+		vtool_reload();
+		return 0;
+	}
+	e = errno;
+	domainlist_remove(o.domain);
+	vdomain_remove(o.domain);
+	errno = e;
+	strerr_diefusys(EXIT_TEMP, "make the domain ", o.domain,
+	    ": nothing is changed");
+}

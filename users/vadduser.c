@@ -1,0 +1,104 @@
+/* vadduser: add a user to a virtual domain, with a mailbox.
+ *
+ * Runs as: root.  Reads: users/cdb.  Writes: the domain's vpasswd,
+ * vpasswd.cdb and the user's directory, users/mailbox/DOMAIN.cdb.  Trusts: its
+ * caller.  Trusted by: the administrator.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <skalibs/strerr.h>
+
+#include "lib/exitcode.h"
+#include "users/vtool.h"
+
+#define USAGE "vadduser [-c comment] [-e hash] [-n] [-q quota] " \
+	"[-r[length]] [-s] user@domain [password]"
+
+struct options {
+	char *name, *domain;
+	char const *password, *gecos, *hash, *quota;
+	unsigned int random;
+	int slow;		/* -s: tables later */
+};
+
+static void
+options(int argc, char *const *argv, struct options *o)
+{
+	int c;
+
+	o->quota = "NOQUOTA";
+	while ((c = getopt(argc, argv, "c:e:nq:r::s")) != -1) {
+		switch (c) {
+		case 'c': o->gecos = optarg; break;
+		case 'e': o->hash = optarg; break;
+		case 'n': o->hash = "*"; break;	/* no password fits */
+		case 'q': o->quota = vtool_quota(optarg); break;
+		case 'r': o->random = vtool_random(optarg); break;
+		case 's': o->slow = 1; break;
+		default: strerr_dieusage(EXIT_USAGE, USAGE);
+		}
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc < 1 || argc > 2)
+		strerr_dieusage(EXIT_USAGE, USAGE);
+	o->name = vtool_address(argv[0], &o->domain);
+	o->password = argv[1];
+	if (!o->gecos)
+		o->gecos = o->name;
+}
+
+static int
+add(struct vdomain *d, struct options const *o, char const *hash)
+{
+	struct vpasswd p = { o->name, hash, 1, 0, o->gecos, 0, o->quota, "",
+	    STRALLOC_ZERO };
+	stralloc dir = STRALLOC_ZERO;
+	int e, r = -1;
+
+	if (!stralloc_cats(&dir, d->path.s) || !stralloc_append(&dir, '/') ||
+	    !stralloc_cats(&dir, o->name) || !stralloc_0(&dir))
+		return -1;
+	p.dir = dir.s;
+	if (vdomain_make_user(d, o->name) == 1) {
+		r = vdomain_set(d, o->name, &p);
+		e = errno;
+		if (r != 1)
+			vdomain_remove_user(d, o->name);
+		errno = e;
+	}
+	stralloc_free(&dir);
+	return r;
+}
+
+int
+main(int argc, char *const *argv)
+{
+	stralloc password = STRALLOC_ZERO, hash = STRALLOC_ZERO;
+	struct options o = { 0, 0, 0, 0, 0, 0, 0, 0 };
+	struct vdomain d = VDOMAIN_ZERO;
+	struct vpasswd old = VPASSWD_ZERO;
+	int r;
+
+	vtool_begin("vadduser");
+	options(argc, argv, &o);
+	vtool_open(&d, o.domain);
+	d.no_cdb = o.slow;
+	r = vdomain_user(&d, o.name, &old);
+	if (r != 0)
+		strerr_dief(EXIT_PERM, "the user exists already: ", o.name,
+		    "@", o.domain);
+	if (!o.hash) {
+		vtool_password(o.password, o.random, &password);
+		vtool_hash(&password, &hash);
+		o.hash = hash.s;
+	}
+	r = add(&d, &o, o.hash);
+	if (r == 0)
+		strerr_dief(EXIT_PERM, "no colon may be in a comment or hash");
+	if (r == -1)
+		strerr_diefusys(EXIT_TEMP, "add ", o.name, "@", o.domain);
+	return 0;
+}

@@ -1,0 +1,61 @@
+/* vdomain: one virtual domain as the tools change it: its directory, vpasswd
+ * and vpasswd.cdb in it (the user of role auth's, mode 0600), and what the
+ * world may know of it, users/mailbox/DOMAIN.cdb.
+ *
+ * Home is the current directory, the caller root and holder of users/lock.
+ * Nothing below domains/ is root's: no symbolic link is followed there.
+ */
+#ifndef VDOMAIN_H
+#define VDOMAIN_H
+
+#include <stddef.h>
+
+#include <skalibs/stralloc.h>
+
+#include "lib/role.h"
+#include "lib/vpasswd.h"
+
+struct vdomain {
+	stralloc name;		/* the real one, of an alias too; with NUL */
+	stralloc path;		/* absolute, with NUL */
+	struct role auth, vmail;
+	int home, dir;		/* descriptors */
+	stralloc vpasswd;	/* as it is in the file */
+	int no_cdb;		/* leave the tables for later */
+};
+#define VDOMAIN_ZERO { STRALLOC_ZERO, STRALLOC_ZERO, { 0, 0 }, { 0, 0 }, \
+	-1, -1, STRALLOC_ZERO, 0 }
+
+/* Opens the domain, and reads its vpasswd.  1; 0 no such domain; -1 with
+ * errno.
+ */
+extern int vdomain_open(struct vdomain *d, char const *domain);
+
+/* Makes domains/.new.DOMAIN and opens it; vdomain_publish moves it to its
+ * name.  1; -1 with errno.  vdomain_remove takes away whichever is there, and
+ * the mailbox table: 1, -1.
+ */
+extern int vdomain_create(struct vdomain *d, char const *domain);
+extern int vdomain_publish(struct vdomain *d);
+extern int vdomain_remove(char const *domain);
+
+/* The user of that name.  1; 0 none; -1 with errno (EPROTO: damaged). */
+extern int vdomain_user(struct vdomain const *d, char const *name,
+    struct vpasswd *out);
+
+/* Puts p in the place of the line of that name, or adds it; p null: takes it
+ * out.  Then everything is written.  1; 0: a field of p has a forbidden byte;
+ * -1 with errno.
+ */
+extern int vdomain_set(struct vdomain *d, char const *name,
+    struct vpasswd const *p);
+
+/* The directory of a user, with an empty Maildir in it.  1, -1 (EEXIST). */
+extern int vdomain_make_user(struct vdomain *d, char const *name);
+extern int vdomain_remove_user(struct vdomain *d, char const *name);
+
+/* A small file of the domain: .qmail-default.  1, -1. */
+extern int vdomain_write(struct vdomain *d, char const *file, char const *s,
+    size_t n);
+
+#endif
