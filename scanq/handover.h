@@ -1,0 +1,36 @@
+/* handover: the program that takes the message next, and how to say no to the
+ * one that gave it.
+ */
+#ifndef HANDOVER_H
+#define HANDOVER_H
+
+#include <stddef.h>
+
+#include <skalibs/stralloc.h>
+
+/* Which one: $SCANQ_QUEUE; else, in control/queuefilters, the line behind
+ * ours; else bin/queue; else /var/qmail/bin/qmail-queue.  Home is the current
+ * directory; a name without a slash is below its bin/.  0; else an exit code.
+ */
+extern int handover_next(stralloc *program);
+
+/* Becomes that program: message on descriptor 0, envelope on 1.  Returns an
+ * exit code if it cannot.
+ */
+extern int handover_exec(char const *program, int message,
+    stralloc const *envelope);
+
+/* Runs it; its exit code, or 71 if it was killed.  quiet: what it says on 4
+ * and 6 is not for our caller.
+ */
+extern int handover_run(char const *program, int message,
+    stralloc const *envelope, int quiet);
+
+/* Says text, "D..." or "Z...", to our caller by one of the three conventions
+ * (scanq(8)), and returns the exit code that goes with it; plain if the
+ * caller understands none of them.  *how names the convention, for the log.
+ */
+extern int handover_refuse(char const *text, size_t n, int plain,
+    char const **how);
+
+#endif

@@ -1,0 +1,213 @@
+#include "scanq/outcome.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/control.h"
+#include "lib/date822.h"
+#include "lib/enqueue.h"
+#include "lib/log.h"
+#include "scanq/alertlimit.h"
+#include "scanq/handover.h"
+#include "lib/quarantined.h"
+
+enum { ALERTS = 20 };		/* control/scanalerts: an hour */
+
+static int
+trouble(char const *what, int e, int code)
+{
+	log_start("warning", what);
+	if (e)
+		log_errno(e);
+	log_number("code", (uint64_t)code);
+	log_end();
+	return code;
+}
+
+static int
+accept_it(struct report *r, struct intake *i)
+{
+	stralloc lines = STRALLOC_ZERO, program = STRALLOC_ZERO;
+	int fd, code;
+
+	r->action = "accepted";
+	if (report_received(&lines, r->now) == -1 ||
+	    report_header(&lines, r) == -1)
+		return QUEUE_MEMORY;
+	report_log(r);
+	fd = intake_finish(i, lines.s, lines.len);
+	if (fd == -1)
+		return trouble("unable to write header lines", errno,
+		    QUEUE_WRITE);
+	code = handover_next(&program);
+	if (!code)
+		code = handover_exec(program.s, fd, r->envelope);
+	return trouble("unable to run the next program", errno, code);
+}
+
+/* A setting that is an address, or else user@me.  1, -1. */
+static int
+address_of(char const *file, char const *user, stralloc *out)
+{
+	stralloc me = STRALLOC_ZERO;
+	int r = control_line(file, out);
+
+	if (r == 0 && (control_line_or_me("control/me", &me) == -1 ||
+	    !stralloc_copys(out, user) || !stralloc_append(out, '@') ||
+	    !stralloc_catb(out, me.s, me.len)))
+		r = -1;
+	stralloc_free(&me);
+	if (r != -1 && memchr(out->s, '\n', out->len))
+		r = -1;
+	return r == -1 || !stralloc_0(out) ? -1 : 1;
+}
+
+/* Envelope of a message of our own: nobody gets its bounces. */
+static int
+own_envelope(stralloc *env, stralloc const *to)
+{
+	return stralloc_copyb(env, "F\0T", 3) &&
+	    stralloc_catb(env, to->s, to->len) ? 1 : -1;
+}
+
+static int
+send_alert(struct report *r, stralloc const *text, stralloc const *to,
+    char const *program)
+{
+	stralloc env = STRALLOC_ZERO;
+	int fd, code = QUEUE_MEMORY;
+
+	fd = intake_file(text->s, text->len, "", 0);
+	if (fd != -1 && own_envelope(&env, to) == 1)
+		code = handover_run(program, fd, &env, 1);
+	if (fd != -1)
+		close(fd);
+	stralloc_free(&env);
+	(void)r;
+	return code;
+}
+
+/* Mail does not wait for an alert: what cannot be told is in the log. */
+static void
+alert(struct report *r, char const *kept)
+{
+	stralloc to = STRALLOC_ZERO, me = STRALLOC_ZERO, text = STRALLOC_ZERO;
+	stralloc digest = STRALLOC_ZERO, line = STRALLOC_ZERO;
+	stralloc program = STRALLOC_ZERO;
+	unsigned int most = ALERTS;
+	int may = -1, code = 0;
+
+	errno = 0;
+	if (control_uint("control/scanalerts", &most) != -1 &&
+	    report_reason(&line, r->scan) == 1)
+		may = alertlimit(most, r->now, line.s, line.len, &digest);
+	if (may == 1) {
+		code = handover_next(&program);
+		if (!code && (address_of("control/scanadmin", "postmaster",
+		    &to) == -1 || control_line_or_me("control/me", &me) == -1 ||
+		    !stralloc_0(&me) || report_alert(&text, r, to.s, me.s,
+		    kept, &digest) == -1))
+			code = QUEUE_CONFIG;
+		if (!code)
+			code = send_alert(r, &text, &to, program.s);
+	}
+	if (may == -1 || code)
+		trouble("no alert was sent", errno, code);
+}
+
+static int
+block(struct report *r, struct intake *i, stralloc *out, stralloc *id)
+{
+	struct quarantined q = QUARANTINED_ZERO;
+	char date[DATE822_LEN], text[60];
+	int k = -1;
+
+	snprintf(text, sizeof text, "%llu.%lu", (unsigned long long)r->now,
+	    (unsigned long)getpid());
+	q.envelope = *r->envelope;
+	q.size = i->size;
+	if (stralloc_copys(&q.id, text) && stralloc_copys(id, text) &&
+	    stralloc_catb(&q.date, date, date822(date, r->now)) &&
+	    report_reason(&q.reason, r->scan) == 1 &&
+	    report_received(out, r->now) == 1)
+		k = quarantined_write(out, &q);
+	stralloc_free(&q.id);
+	stralloc_free(&q.date);
+	stralloc_free(&q.reason);
+	return k;
+}
+
+static int
+quarantine(struct report *r, struct intake *i)
+{
+	stralloc to = STRALLOC_ZERO, lines = STRALLOC_ZERO;
+	stralloc env = STRALLOC_ZERO, program = STRALLOC_ZERO;
+	stralloc id = STRALLOC_ZERO;
+	int fd, code = handover_next(&program);
+
+	r->action = "quarantined";
+	if (code)
+		return trouble("unable to find the next program", errno, code);
+	if (address_of("control/quarantine", "quarantine", &to) == -1)
+		return trouble("unable to read control/quarantine", errno,
+		    QUEUE_CONFIG);
+	if (block(r, i, &lines, &id) == -1 || own_envelope(&env, &to) == -1)
+		return QUEUE_MEMORY;
+	fd = intake_file(lines.s, lines.len, i->message, i->size);
+	if (fd == -1)
+		return trouble("unable to write to memory", errno,
+		    QUEUE_MEMORY);
+	code = handover_run(program.s, fd, &env, 0);
+	close(fd);
+	if (code)
+		return trouble("unable to queue for the quarantine", 0, code);
+	report_log(r);
+	to.len--;
+	if (stralloc_cats(&to, ", ") && stralloc_cat(&to, &id) &&
+	    stralloc_0(&to))
+		alert(r, to.s);
+	return QUEUE_OK;
+}
+
+static int
+refuse(struct report *r)
+{
+	stralloc text = STRALLOC_ZERO;
+	char const *how;
+	int code;
+
+	r->action = "refused";
+	report_log(r);
+	if (!stralloc_copys(&text, "Dsorry, this message is refused: ") ||
+	    report_reason(&text, r->scan) == -1 ||
+	    !stralloc_cats(&text, " (#5.7.1)"))
+		return QUEUE_MEMORY;
+	code = handover_refuse(text.s, text.len, QUEUE_REFUSED, &how);
+	if (code != QUEUE_TEXT) {
+		log_start("info", "caller takes no text");
+		log_string("reason", how);
+		log_end();
+	}
+	return code;
+}
+
+int
+outcome(struct report *r, struct intake *i)
+{
+	switch (r->scan->judge.worst) {
+	case ACTION_QUARANTINE:
+		return quarantine(r, i);
+	case ACTION_REFUSE:
+		return refuse(r);
+	case ACTION_DISCARD:
+		r->action = "discarded";
+		report_log(r);
+		alert(r, "");
+		return QUEUE_OK;
+	default:
+		return accept_it(r, i);
+	}
+}
