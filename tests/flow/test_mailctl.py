@@ -1,0 +1,147 @@
+import os
+import re
+import subprocess
+
+import pytest
+
+import postern
+import suite as suites
+
+SUPERVISORS = ["s6-svscan", "svscan", "runsvdir"]
+
+
+def mailctl(suite, *args):
+    return subprocess.run([suite.home / "bin/mailctl", *args], text=True,
+                          env=postern.env(suite.home), capture_output=True,
+                          timeout=60)
+
+
+def deliver(suite, subject):
+    suite.send("carol@elsewhere.example", ["alice@example.com"],
+               f"Subject: {subject}\r\n\r\nhello\r\n".encode())
+    suites.wait_until(
+        lambda: any(subject.encode() in m for m in
+                    suite.mailbox("alice@example.com")), 10, subject)
+
+
+@pytest.mark.parametrize("supervisor", SUPERVISORS)
+def test_services_run_and_obey_under(own_suite, supervisor):
+    own_suite.start(supervisor=supervisor)
+    deliver(own_suite, "first")
+    r = mailctl(own_suite, "stat")
+    assert r.returncode == 0, r.stdout + r.stderr
+    for s in suites.SERVICES:
+        assert re.search(rf"^{s} +up +\d+ s  pid \d+$", r.stdout, re.M), r.stdout
+
+    assert mailctl(own_suite, "stop").returncode == 0
+    r = mailctl(own_suite, "stat")
+    assert r.returncode == 111
+    assert len(re.findall(r"^\w+ +down ", r.stdout, re.M)) == 5
+    assert re.search("^qmtpd +off$", r.stdout, re.M)
+    assert not suites.answers("127.0.0.1", own_suite.smtp_port)
+
+    assert mailctl(own_suite, "start").returncode == 0
+    own_suite.ready()
+    deliver(own_suite, "second")
+
+    assert mailctl(own_suite, "restart").returncode == 0
+    own_suite.ready()
+    deliver(own_suite, "third")
+
+
+def test_reload_and_doqueue_reach_send(own_suite):
+    own_suite.start()
+    deliver(own_suite, "first")
+    before = own_suite.named("send")
+    assert mailctl(own_suite, "reload").returncode == 0
+    assert mailctl(own_suite, "doqueue").returncode == 0
+    deliver(own_suite, "still there")
+    assert own_suite.named("send") == before
+
+
+def test_reload_makes_a_new_local_domain_known(own_suite):
+    own_suite.start()
+    (own_suite.home / "control/rcpthosts").write_text(
+        "example.com\nlater.example\n")
+    (own_suite.home / "control/virtualdomains").write_text(
+        "example.com:example.com\nlater.example:example.com\n")
+    assert mailctl(own_suite, "reload").returncode == 0
+    own_suite.send("carol@elsewhere.example", ["alice@later.example"],
+                   b"Subject: new domain\r\n\r\nhello\r\n")
+    assert b"Subject: new domain" in own_suite.wait_mail("alice@example.com")[0]
+
+
+def test_pause_holds_mail_back_and_cont_lets_it_go(own_suite):
+    own_suite.start()
+    deliver(own_suite, "first")
+    with own_suite.smtp() as s:
+        assert mailctl(own_suite, "pause").returncode == 0
+        s.sendmail("carol@elsewhere.example", ["alice@example.com"],
+                   b"Subject: held\r\n\r\nhello\r\n")
+    assert own_suite.queue_ids() != []
+    r = mailctl(own_suite, "cont")
+    assert r.returncode == 0, r.stderr
+    own_suite.wait_empty_queue()
+    assert any(b"Subject: held" in m
+               for m in own_suite.mailbox("alice@example.com"))
+
+
+def test_stat_without_a_supervisor_says_so(own_suite):
+    r = mailctl(own_suite, "stat")
+    assert r.returncode == 111
+    assert r.stdout.count("no supervisor is running") >= 5
+
+
+def test_bad_rules_are_named_and_the_old_stay(own_suite):
+    old = (own_suite.home / "rules/smtp.cdb").read_bytes()
+    (own_suite.home / "rules/smtp").write_text(":allow\n1.2.3.4:perhaps\n")
+    r = mailctl(own_suite, "cdb")
+    assert r.returncode == 111
+    assert "rules/smtp" in r.stderr
+    assert (own_suite.home / "rules/smtp.cdb").read_bytes() == old
+
+
+@pytest.mark.parametrize("args", [[], ["frobnicate"]])
+def test_misuse_is_named(own_suite, args):
+    r = mailctl(own_suite, *args)
+    assert r.returncode == 100
+    assert r.stderr.startswith("usage: mailctl start|stop|")
+
+
+def test_queue_shows_what_is_queued(own_suite):
+    (own_suite.home / "control/concurrencyremote").write_text("0\n")
+    own_suite.start()
+    subprocess.run([own_suite.home / "bin/sendmail", "-f", "alice@example.com",
+                    "dave@elsewhere.example"], check=True, timeout=20,
+                   input=b"Subject: waits\n\nhello\n",
+                   env={**postern.env(own_suite.home), "PATH": os.environ["PATH"]})
+    own_suite.wait_log("send", "info msg")
+    r = mailctl(own_suite, "queue")
+    assert r.returncode == 0
+    assert "dave@elsewhere.example" in r.stdout
+
+
+def test_service_that_is_off_stays_off_until_its_down_file_goes(own_suite):
+    (own_suite.home / "control/qmtpport").write_text(f"{suites.free_port()}\n")
+    own_suite.start()
+    assert mailctl(own_suite, "stop").returncode == 0
+    assert mailctl(own_suite, "start").returncode == 0
+    r = mailctl(own_suite, "stat")
+    assert r.returncode == 0 and re.search("^qmtpd +off$", r.stdout, re.M)
+    (own_suite.home / "service/qmtpd/down").unlink()
+    subprocess.run([postern.TREE / "tools/instfiles", "", str(own_suite.home)],
+                   cwd=postern.TREE, check=True)
+    assert not (own_suite.home / "service/qmtpd/down").exists()
+    own_suite.rules("qmtp", ":deny\n")
+    assert mailctl(own_suite, "start").returncode == 0
+    r = mailctl(own_suite, "stat")
+    assert r.returncode == 0 and re.search("^qmtpd +up ", r.stdout, re.M)
+
+
+def test_variable_in_env_reaches_the_service(own_suite):
+    (own_suite.home / "service/smtpd/env").mkdir()
+    (own_suite.home / "service/smtpd/env/DATABYTES").write_text("100\n")
+    own_suite.start()
+    with own_suite.smtp() as s:
+        s.ehlo()
+        assert s.esmtp_features["size"] == "100"

@@ -1,0 +1,160 @@
+import pathlib
+import poplib
+import re
+import shutil
+import smtplib
+import socket
+import subprocess
+import tempfile
+
+import pytest
+
+import postern
+import suite as suites
+
+SYSTEMD = pathlib.Path("/run/systemd/system").exists()
+
+
+class Machine:
+    """A copy of the tree, and the installation that its setup makes."""
+
+    def __init__(self, place):
+        self.tree = place / "tree"
+        self.home = place / "home"
+        self.tree.mkdir()
+        shutil.copytree(postern.TREE, self.tree, dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns(
+                            ".git", "musl", "glibc", "src", "flags", "*.o",
+                            "*.d", "*.a", "*.lo", "unit", "__pycache__"))
+        for d in ["musl", "glibc", "src"]:
+            if (postern.TREE / "deps" / d).exists():
+                (self.tree / "deps" / d).symlink_to(postern.TREE / "deps" / d)
+        self.smtp = suites.free_port()
+        self.pop3 = suites.free_port()
+        # names a resolver: this machine gets none of its own
+        (self.home / "control").mkdir(parents=True)
+        (self.home / "control/resolver").write_text("127.0.0.1\n")
+
+    def setup(self, *args):
+        # a machine under systemd keeps its units
+        more = ["--no-start"] if SYSTEMD else []
+        return subprocess.run(
+            [self.tree / "setup", "--home", self.home,
+             "--address", "127.0.0.1", "--smtp", str(self.smtp),
+             "--pop3", str(self.pop3), *more, *args], text=True,
+            capture_output=True, timeout=240)
+
+    def mailctl(self, verb):
+        return subprocess.run([self.home / "bin/mailctl", verb], text=True,
+                              capture_output=True, timeout=60)
+
+    def settings(self):
+        return {str(f.relative_to(self.home)): f.read_bytes()
+                for d in ["control", "rules", "alias", "users", "domains"]
+                for f in sorted((self.home / d).rglob("*")) if f.is_file()}
+
+
+@pytest.fixture(scope="module")
+def machine():
+    place = pathlib.Path(tempfile.mkdtemp(prefix="postern-setup."))
+    place.chmod(0o755)
+    m = Machine(place)
+    m.first = m.setup("Example.COM")
+    if SYSTEMD:
+        m.mailctl("start")
+    yield m
+    m.mailctl("stop")
+    subprocess.run(["s6-svscanctl", "-t", m.home / "service"])
+    suites.wait_until(lambda: subprocess.run(
+        ["s6-svok", m.home / "service/queued"]).returncode, 10, "end")
+    postern.wipe(place)
+
+
+def test_setup_succeeds_and_says_what_runs_where(machine):
+    assert machine.first.returncode == 0, machine.first.stderr
+    out = machine.first.stdout
+    assert "takes mail for example.com" in out
+    assert f"SMTP   127.0.0.1, port {machine.smtp}" in out
+    assert f"POP3   127.0.0.1, port {machine.pop3}" in out
+    assert len(out.partition("Next:\n\n")[2].split("\n\n")[0].splitlines()) == 3
+
+
+def test_printed_mailbox_takes_and_gives_mail(machine):
+    out = machine.first.stdout
+    mailbox = re.search(r"first mailbox +(\S+)", out)[1]
+    password = re.search(r"its password +(\S+)", out)[1]
+    assert mailbox == "postmaster@example.com"
+    with smtplib.SMTP("127.0.0.1", machine.smtp, timeout=10) as s:
+        s.sendmail("a@b.example", [mailbox], b"Subject: hi\r\n\r\nhello\r\n")
+
+    def there():
+        p = poplib.POP3("127.0.0.1", machine.pop3, timeout=10)
+        p.user(mailbox)
+        p.pass_(password)
+        n = p.stat()[0]
+        got = b"\n".join(p.retr(1)[1]) if n else b""
+        p.quit()
+        return b"Subject: hi" in got
+    suites.wait_until(there, 10, "the message")
+
+
+def test_mail_to_postmaster_of_the_host_arrives(machine):
+    me = (machine.home / "control/me").read_text().strip()
+    with smtplib.SMTP("127.0.0.1", machine.smtp, timeout=10) as s:
+        assert s.sendmail("a@b.example", [f"postmaster@{me}"],
+                          b"Subject: host\r\n\r\nhello\r\n") == {}
+    suites.wait_until(lambda: any(
+        b"Subject: host" in f.read_bytes()
+        for f in machine.home.glob("domains/*/postmaster/Maildir/*/*")),
+        10, "the message")
+
+
+def test_outsider_may_not_relay(machine):
+    with smtplib.SMTP("127.0.0.1", machine.smtp, timeout=10,
+                      source_address=("127.9.9.9", 0)) as s:
+        s.ehlo("x.example")
+        s.mail("a@b.example")
+        assert s.rcpt("c@elsewhere.example")[0] == 553
+
+
+def test_second_run_changes_no_setting(machine):
+    (machine.home / "control/me").write_text("renamed.example\n")
+    (machine.home / "rules/smtp").write_text("# mine\n:allow\n")
+    before = machine.settings()
+    r = machine.setup("example.com")
+    assert r.returncode == 0, r.stderr
+    before.pop("rules/smtp.cdb")
+    after = machine.settings()
+    assert {k: after.get(k) for k in before} == before
+    assert "as you set it" in r.stdout
+
+
+def test_option_that_contradicts_a_setting_is_told(machine):
+    r = machine.setup("--smtp", "2525", "example.com")
+    assert r.returncode == 0
+    assert "control/smtpport says" in r.stderr
+
+
+def test_port_of_another_program_is_named(machine):
+    machine.mailctl("stop")
+    with socket.create_server(("127.0.0.1", machine.smtp)):
+        r = machine.setup("example.com")
+        if SYSTEMD:
+            pytest.skip("setup does not start services here")
+    assert r.returncode == 111
+    assert f"port {machine.smtp} is taken by another program" in r.stderr
+    assert machine.mailctl("start").returncode == 0
+
+
+@pytest.mark.parametrize("args", [
+    [], ["a.example", "b.example"], ["--frob", "a.example"], ["--home"],
+    ["not_a_domain"], ["example"], ["-"], ["exa mple.com"], ["x/../y.com"],
+    ["--smtp", "99999", "a.example"], ["--pop3", "pop", "a.example"],
+    ["--home", "relative", "a.example"], ["--home", "/", "a.example"],
+    ["--home", "/tmp/a b", "a.example"]])
+def test_misuse_is_refused_before_anything_happens(args):
+    r = subprocess.run([postern.TREE / "setup", *args], text=True,
+                       capture_output=True, timeout=20)
+    assert r.returncode == 100
+    assert r.stdout == ""
+    assert r.stderr.startswith(("usage:", "setup: fatal: not a"))

@@ -1,0 +1,128 @@
+"""Power cuts: every message acknowledged by then is whole in the queue or in
+its mailbox, none is torn in a mailbox, and the suite drains what is left."""
+import pytest
+
+import disk
+import mutants
+import postern
+from powercut import PowerCut
+
+NOFSYNC = str(postern.TREE / "tests/gate/nofsync")
+
+
+@pytest.fixture
+def cut(scratch, full):
+    made = []
+    if not full and not disk.possible():
+        pytest.skip("no FUSE or no loop devices here: no power cut was tried")
+
+    def make(*args, **kw):
+        made.append(PowerCut(scratch, *args, **kw))
+        return made[-1]
+    yield make
+    for p in made:
+        p.disk.close()
+
+
+def green(p, traffic, note, count, **how):
+    tried, found = p.record(traffic).replay(count, **how)
+    note(p.report(tried, found))
+    assert tried and not found, p.report(tried, found)
+
+
+# ext4 with fast_commit: under load, or two at a time, this kernel (6.18) gives
+# back file systems that it refuses to mount, and others without acknowledged
+# messages.  Nothing is promised there; see INTERNALS.
+FAST_COMMIT = pytest.param("ext4fc", marks=pytest.mark.xfail(
+    strict=False, reason="nothing is promised with fast_commit"))
+
+
+def red(p, note, shows="lost: ", traffic=None, count=240, drain_each=4):
+    """Violated, and for the right reason."""
+    tried, found = p.record(traffic or p.one_by_one).replay(count, drain_each, enough=1)
+    note(p.report(tried, found))
+    assert found, "nobody noticed: " + p.report(tried, found)
+    assert any(b.startswith(shows) for _, bad in found for b in bad)
+
+
+def test_ext4_one_message_after_the_other(cut, note, full):
+    p = cut("ext4")
+    green(p, p.one_by_one, note, 240 if full else 40, drain_each=3 if full else 6)
+
+
+def test_mutant_queued_does_not_sync(cut, note):
+    def change(suite):
+        suite.launcher["queued"] = [NOFSYNC]
+    red(cut("ext4", change=change), note)
+
+
+def test_mutant_deliveries_do_not_sync(cut, note):
+    def change(suite):
+        suite.launcher["send"] = [NOFSYNC]
+    red(cut("ext4", change=change), note)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["ext4fc", "xfs", "btrfs"])
+def test_one_message_after_the_other(cut, note, kind):
+    p = cut(kind)
+    green(p, p.one_by_one, note, 240, drain_each=3)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["ext4", FAST_COMMIT, "xfs", "btrfs"])
+def test_mailboxes_on_another_file_system(cut, note, kind):
+    p = cut(kind, 2)
+    green(p, p.one_by_one, note, 240, drain_each=3)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["ext4", FAST_COMMIT, "xfs", "btrfs"])
+@pytest.mark.parametrize("file_systems", [1, 2])
+def test_many_messages_at_once(cut, note, kind, file_systems):
+    p = cut(kind, file_systems)
+    green(p, p.all_at_once, note, 180, drain_each=3)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_strictsync(cut, note, kind):
+    p = cut(kind, strictsync=1)
+    green(p, p.one_by_one, note, 120, drain_each=6)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["ext4fc", "xfs", "btrfs"])
+def test_mutant_queued_does_not_sync_elsewhere(cut, note, kind):
+    def change(suite):
+        suite.launcher["queued"] = [NOFSYNC]
+    red(cut(kind, change=change), note)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name, shows", [
+    ("the sync of a queued message comes before its rename", "lost: "),
+    ("a message in a Maildir is not synced", "torn in "),
+    ("a bounce is reported before it is on disk", "lost: late3 for ann (bounce)")])
+def test_mutant(cut, note, scratch, name, shows):
+    red(cut("ext4", change=mutants.make(name, scratch)), note, shows)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_mutant_directory_of_a_maildir_is_not_synced(cut, note, scratch, kind):
+    """Which only shows where the queue's syncs do not help."""
+    red(cut(kind, 2, mutants.make("the directory of a Maildir is not synced", scratch)), note)
+
+
+@pytest.mark.full
+def test_mutant_torn_message_is_delivered(cut, note, scratch):
+    p = cut("ext4", change=mutants.make("the end record is not checked", scratch))
+    red(p, note, "delivered torn ", p.all_at_once, 360, drain_each=1)
+
+
+@pytest.mark.full
+def test_mutant_torn_message_is_shown(cut, note, scratch):
+    p = cut("ext4", change=mutants.make(
+        "the name of a message in a Maildir comes before its sync", scratch))
+    red(p, note, "torn in ", p.all_at_once, 360, drain_each=1000)
