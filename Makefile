@@ -114,10 +114,16 @@ $(OWFAT_PROGRAMS): %: %.o
 	@echo link $@
 	@$(LD.$(LIBC)) -o $@ $^ $(OWFAT)
 
-$(DYNAMIC): %: %.c
+# with the distribution's libraries: objects of their own, and of lib/ only
+# what does without skalibs
+%.do: %.c deps/flags
+	@echo cc $<
+	@cc $(filter-out -isystem $(DEPS)/include -fno-pie,$(CFLAGS)) -fPIE \
+	    -MF $*.do.d -MT $@ -c -o $@ $<
+
+$(DYNAMIC): %: %.do
 	@echo link $@
-	@cc $(filter-out -isystem $(DEPS)/include -fno-pie -MMD -MP,$(CFLAGS)) -fPIE \
-	    $(LD.dynamic:cc=) -o $@ $< $(LIBS)
+	@$(LD.dynamic) -o $@ $^ $(LIBS)
 users/pwhash: LIBS = -lcrypt
 
 $(LIB): $(lib.o) lib/cdbfile.lo
@@ -181,7 +187,7 @@ walk-sources:
 clean:
 	rm -f $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC) $(UNITS) deps/flags
 	rm -f $(GATE_TOOLS)
-	rm -f */*.o */*/*.o */*.lo */*.d */*/*.d */*.a
+	rm -f */*.o */*.do */*/*.o */*.lo */*.d */*/*.d */*.a
 
 install: all
 	tools/instfiles '$(DESTDIR)' '$(HOME_DIR)'
