@@ -27,6 +27,8 @@ enum {
 	WAIT_PROGRAM = 3600,
 	/* queued answers after at most a few syncs */
 	WAIT_QUEUED = 600,
+	/* while it is not there: a supervisor starts it again */
+	RESTART = 3,
 	/* the body is in a program's hands, not in queued's: see q->sock */
 	BY_PROGRAM = -2
 };
@@ -393,15 +395,18 @@ ask_file(enqueue *q)
 	return -1;
 }
 
+/* Asks on the kept connection, or a new one.  1; 0 nobody is there now, and
+ * nothing was promised; -1 q->code says.
+ */
 static int
-open_queued(enqueue *q)
+try_queued(enqueue *q)
 {
-	int r, old, tries;
+	int r, old;
 
-	q->pid = getpid();
-	/* a kept connection may have ended: that says nothing about queued */
-	for (tries = 0; tries < 2; tries++) {
+	do {
 		if (connect_queued(q, &old) == -1) {
+			if (errno == ENOENT || errno == ECONNREFUSED)
+				return 0;
 			q->code = code_of(errno);
 			return -1;
 		}
@@ -409,11 +414,26 @@ open_queued(enqueue *q)
 		if (r)
 			return r;
 		release(q, 0);
-		if (!old)
-			break;
+		/* a kept one may have ended: that says nothing of queued */
+	} while (old);
+	return 0;
+}
+
+static int
+open_queued(enqueue *q)
+{
+	static struct timespec const pause = { 0, 100000000 };
+	unsigned int tries = RESTART * 10;
+	int r;
+
+	q->pid = getpid();
+	while ((r = try_queued(q)) == 0 && tries--)
+		nanosleep(&pause, 0);
+	if (r == 0) {
+		q->code = QUEUE_NETWORK;
+		return -1;
 	}
-	q->code = QUEUE_NETWORK;
-	return -1;
+	return r;
 }
 
 /* The envelope in records that fit: V for all but the last. */

@@ -4,6 +4,7 @@ import random
 import signal
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -126,3 +127,16 @@ def test_without_queued_the_client_is_told_to_come_again(queue):
         s.message(b"x")
         s.until(b"250 2.0.0 ok")
     assert len(queue.messages()) == 1
+
+
+def test_a_restart_of_queued_costs_a_moment_and_no_refusal(queue):
+    with Session(queue) as s:
+        s.message(b"Subject: x\r\n\r\nbefore")
+        s.until(b"250 2.0.0 ok")
+        queue.stop()
+        later = threading.Timer(0.3, queue.start)
+        later.start()
+        s.message(b"Subject: x\r\n\r\nwhile it is away")
+        s.until(b"250 2.0.0 ok")
+        later.join()
+        assert len(queue.messages()) == 2
