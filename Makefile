@@ -86,8 +86,8 @@ queue/queued: queue/worker.o queue/incoming.o queue/envelope.o queue/change.o qu
 local/local: local/delivery.o local/instructions.o local/dotqmail.o \
 	local/virtual.o local/mbox.o local/program.o local/environment.o \
 	local/resend.o local/body.o local/outcome.o local/quota.o
-remote/remote: remote/relay.o remote/settings.o remote/hosts.o remote/names.o \
-	remote/deadhosts.o remote/dial.o remote/server.o remote/auth.o \
+remote/remote: remote/relay.o remote/settings.o remote/hosts.o \
+	remote/deadhosts.o remote/server.o remote/auth.o \
 	remote/transaction.o remote/content.o remote/wire.o remote/reply.o \
 	remote/report.o
 local/forward: local/redirect.o

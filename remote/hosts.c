@@ -7,7 +7,7 @@
 #include <skalibs/random.h>
 #include <skalibs/types.h>
 
-#include "remote/names.h"
+#include "lib/resolve.h"
 
 enum {
 	EXCHANGERS = 64,	/* of a domain that are looked at */
@@ -27,7 +27,7 @@ struct search {
 	struct smtproute const *route;
 	char const *domain;
 	struct report *report;
-	struct names names;
+	struct resolve names;
 	struct exchanger at[EXCHANGERS];
 	size_t n;
 	int failed;		/* some question has no answer for now */
@@ -127,14 +127,14 @@ take_exchangers(struct search *s, struct answer *a)
 	unsigned int preference;
 	char *v;
 
-	while ((v = names_value(a))) {
+	while ((v = resolve_value(a))) {
 		n = uint_scan(v, &preference);
 		if (!n || v[n] != ':')
 			continue;
 		v += n + 1;
 		if (!strcmp(v, "."))
 			null++;
-		else if (names_valid(v, strlen(v)))
+		else if (resolve_valid(v, strlen(v)))
 			add(s, preference, v, strlen(v));
 	}
 	return null;
@@ -147,8 +147,8 @@ find_exchangers(struct search *s)
 	struct answer a;
 	size_t null;
 
-	if (names_ask(&s->names, "mx", "mx", s->domain) == -1 ||
-	    names_answer(&s->names, &a) == -1)
+	if (resolve_ask(&s->names, "mx", "mx", s->domain) == -1 ||
+	    resolve_answer(&s->names, &a) == -1)
 		return dns_trouble(s, s->domain, "no dnsq");
 	if (!strcmp(a.result, "nxdomain"))
 		return no_host(s, s->domain);
@@ -193,7 +193,7 @@ ask_addresses(struct search *s)
 			if (!wanted(s, six))
 				continue;
 			tag[uint_fmt(tag, i * 2 + six)] = 0;
-			if (names_ask(&s->names, tag, six ? "aaaa" : "a",
+			if (resolve_ask(&s->names, tag, six ? "aaaa" : "a",
 			    s->at[i].name) == -1)
 				return -1;
 			asked++;
@@ -214,7 +214,7 @@ take_addresses(struct search *s, struct answer *a)
 	if (strcmp(a->result, "answer"))
 		s->failed |= strcmp(a->result, "nodata") &&
 		    strcmp(a->result, "nxdomain");
-	while ((v = names_value(a)) && x->n[i % 2] < ADDRESSES)
+	while ((v = resolve_value(a)) && x->n[i % 2] < ADDRESSES)
 		if (ipaddr_scan(v, strlen(v), &x->ip[i % 2][x->n[i % 2]]))
 			x->n[i % 2]++;
 }
@@ -228,7 +228,7 @@ find_addresses(struct search *s)
 	if (left == -1)
 		return -1;
 	for (; left; left--) {
-		if (names_answer(&s->names, &a) == -1) {
+		if (resolve_answer(&s->names, &a) == -1) {
 			s->failed = 1;	/* what has come, serves */
 			return 1;
 		}
@@ -379,9 +379,9 @@ literal(struct search *s, char const *name, size_t n, struct ipaddr *ip)
 static int
 by_name(struct hosts *h, struct search *s, char const *name, size_t n)
 {
-	if (!names_valid(name, n) || n >= sizeof s->at->name)
+	if (!resolve_valid(name, n) || n >= sizeof s->at->name)
 		return no_host(s, name);
-	if (names_start(&s->names) == -1)
+	if (resolve_start(&s->names) == -1)
 		return dns_trouble(s, name, "unable to run dnsq");
 	if (s->route->relay_len)
 		add(s, 0, name, n);
@@ -397,7 +397,7 @@ hosts_find(struct hosts *h, struct settings const *settings,
     char const *domain, struct smtproute const *route, struct report *p)
 {
 	static struct search s;
-	static struct names const fresh = NAMES_ZERO;
+	static struct resolve const fresh = RESOLVE_ZERO;
 	struct ipaddr ip;
 	stralloc name = STRALLOC_ZERO;
 	int r;
@@ -422,7 +422,7 @@ hosts_find(struct hosts *h, struct settings const *settings,
 		r = conclude(h, &s);
 	} else
 		r = by_name(h, &s, name.s, name.len - 1);
-	names_end(&s.names);
+	resolve_end(&s.names);
 	stralloc_free(&name);
 	return r;
 }

@@ -8,7 +8,7 @@
 
 #include "lib/job.h"
 #include "remote/deadhosts.h"
-#include "remote/dial.h"
+#include "lib/dial.h"
 #include "remote/transaction.h"
 
 enum { TRYING = 900 };		/* seconds, before no further host is tried */

@@ -1,4 +1,4 @@
-#include "remote/names.h"
+#include "lib/resolve.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -32,7 +32,7 @@ now(void)
 }
 
 int
-names_start(struct names *n)
+resolve_start(struct resolve *n)
 {
 	static char const *const argv[] = { "bin/dnsq", 0 };
 	struct spawn_fd fds[2];
@@ -59,7 +59,7 @@ names_start(struct names *n)
 }
 
 void
-names_end(struct names *n)
+resolve_end(struct resolve *n)
 {
 	int status;
 
@@ -77,7 +77,7 @@ names_end(struct names *n)
 }
 
 int
-names_valid(char const *s, size_t n)
+resolve_valid(char const *s, size_t n)
 {
 	size_t i;
 
@@ -93,7 +93,7 @@ names_valid(char const *s, size_t n)
 }
 
 int
-names_ask(struct names *n, char const *tag, char const *type,
+resolve_ask(struct resolve *n, char const *tag, char const *type,
     char const *name)
 {
 	stralloc q = STRALLOC_ZERO;
@@ -110,7 +110,7 @@ names_ask(struct names *n, char const *tag, char const *type,
 
 /* More bytes behind n->line.  1; -1. */
 static int
-more(struct names *n)
+more(struct resolve *n)
 {
 	struct pollfd p = { n->fd, POLLIN, 0 };
 	uint64_t at = now();
@@ -158,7 +158,7 @@ parse(char *s, struct answer *a)
 }
 
 int
-names_answer(struct names *n, struct answer *a)
+resolve_answer(struct resolve *n, struct answer *a)
 {
 	char *line, *lf;
 
@@ -175,7 +175,7 @@ names_answer(struct names *n, struct answer *a)
 }
 
 char *
-names_value(struct answer *a)
+resolve_value(struct answer *a)
 {
 	return *a->values ? word(&a->values) : 0;
 }

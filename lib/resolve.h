@@ -1,8 +1,8 @@
-/* names: DNS answers, from bin/dnsq: questions go in as lines, answers come
+/* resolve: DNS answers, from bin/dnsq: questions go in as lines, answers come
  * out as lines (dnsq(1)).  One runs for the questions of one connection.
  */
-#ifndef REMOTE_NAMES_H
-#define REMOTE_NAMES_H
+#ifndef RESOLVE_H
+#define RESOLVE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -10,14 +10,14 @@
 
 #include <skalibs/stralloc.h>
 
-struct names {
+struct resolve {
 	pid_t pid;
 	int fd;
 	uint64_t until;		/* milliseconds */
 	stralloc line;		/* what has been read */
 	size_t used;		/* of it */
 };
-#define NAMES_ZERO { 0, -1, 0, STRALLOC_ZERO, 0 }
+#define RESOLVE_ZERO { 0, -1, 0, STRALLOC_ZERO, 0 }
 
 /* Words of an answer, NUL-terminated, valid until the next call. */
 struct answer {
@@ -27,22 +27,22 @@ struct answer {
 	char *values;		/* blanks between them; "" none */
 };
 
-extern int names_start(struct names *n);	/* 1, -1 */
-extern void names_end(struct names *n);
+extern int resolve_start(struct resolve *n);	/* 1, -1 */
+extern void resolve_end(struct resolve *n);
 
 /* Is it a host name: letters, digits, dots, hyphens, underscores?  Only such
  * may be asked for, and believed.
  */
-extern int names_valid(char const *s, size_t n);
+extern int resolve_valid(char const *s, size_t n);
 
 /* 1, -1. */
-extern int names_ask(struct names *n, char const *tag, char const *type,
+extern int resolve_ask(struct resolve *n, char const *tag, char const *type,
     char const *name);
 
 /* The next answer, whichever question it belongs to.  1; -1: none comes. */
-extern int names_answer(struct names *n, struct answer *a);
+extern int resolve_answer(struct resolve *n, struct answer *a);
 
 /* Cuts the next value off a->values.  0: none is left. */
-extern char *names_value(struct answer *a);
+extern char *resolve_value(struct answer *a);
 
 #endif

@@ -1,6 +1,6 @@
 /* dial: a TCP connection to an address. */
-#ifndef REMOTE_DIAL_H
-#define REMOTE_DIAL_H
+#ifndef DIAL_H
+#define DIAL_H
 
 #include "lib/ipaddr.h"
 

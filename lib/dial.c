@@ -1,4 +1,4 @@
-#include "remote/dial.h"
+#include "lib/dial.h"
 
 #include <errno.h>
 #include <netinet/in.h>
