@@ -14,6 +14,12 @@ import suite as suites
 
 SYSTEMD = pathlib.Path("/run/systemd/system").exists()
 
+SHIMS = {
+    "dpkg-query": 'case $* in *clamav*) exit 1 ;; esac\necho install ok installed\n',
+    "apt-get": 'case $* in *clamav-daemon*) mkdir /etc/clamav\n'
+               'echo "TCPSocket 3310" >/etc/clamav/clamd.conf ;; esac\n',
+    "service": "", "systemctl": ""}
+
 
 class Machine:
     """A copy of the tree, and the installation that its setup makes."""
@@ -35,14 +41,32 @@ class Machine:
         (self.home / "control").mkdir(parents=True)
         (self.home / "control/resolver").write_text("127.0.0.1\n")
 
-    def setup(self, *args):
+    def command(self, *args):
         # a machine under systemd keeps its units
         more = ["--no-start"] if SYSTEMD else []
-        return subprocess.run(
-            [self.tree / "setup", "--home", self.home,
-             "--address", "127.0.0.1", "--smtp", str(self.smtp),
-             "--pop3", str(self.pop3), *more, *args], text=True,
-            capture_output=True, timeout=240)
+        return [self.tree / "setup", "--home", self.home, "--address", "127.0.0.1",
+                "--smtp", str(self.smtp), "--pop3", str(self.pop3), *more, *args]
+
+    def setup(self, *args):
+        return subprocess.run(self.command("--no-scan", *args), text=True,
+                              capture_output=True, timeout=240)
+
+    def setup_with_scanner(self, place, *args):
+        """In an /etc of its own, with Debian's package and service programs
+        as scripts that only note what they are told."""
+        shims = place / "shims"
+        shims.mkdir()
+        for name, text in SHIMS.items():
+            (shims / name).write_text(f"#!/bin/sh\necho {name} \"$@\" >>{place}/told\n{text}")
+            (shims / name).chmod(0o755)
+        script = (f"mkdir {place}/etc && mount -t tmpfs etc {place}/etc &&"
+                  f" mkdir {place}/etc/upper {place}/etc/work && mount -t overlay"
+                  f" -o lowerdir=/etc,upperdir={place}/etc/upper,workdir={place}/etc/work etc /etc &&"
+                  f" rm -rf /etc/clamav /etc/cron.d && mkdir /etc/cron.d && PATH={shims}:$PATH \"$@\";"
+                  f" code=$?; cp /etc/clamav/clamd.conf /etc/cron.d/postern-scan {place}; exit $code")
+        r = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *self.command(*args)], text=True,
+                           capture_output=True, timeout=240)
+        return r, (place / "told").read_text()
 
     def mailctl(self, verb):
         return subprocess.run([self.home / "bin/mailctl", verb], text=True,
@@ -144,6 +168,33 @@ def test_port_of_another_program_is_named(machine):
     assert r.returncode == 111
     assert f"port {machine.smtp} is taken by another program" in r.stderr
     assert machine.mailctl("start").returncode == 0
+
+
+def test_scanner_is_put_before_the_queue(machine, scratch):
+    r, told = machine.setup_with_scanner(scratch, "example.com")
+    assert r.returncode == 0, r.stderr
+    assert "NOT SCANNED FOR YET" in r.stderr or "clamd needs" in r.stderr
+    with smtplib.SMTP("127.0.0.1", machine.smtp, timeout=10) as s:
+        s.sendmail("a@b.example", ["postmaster@example.com"],
+                   b"Subject: scanned\r\n\r\nhello\r\n")
+        s.sendmail("a@b.example", ["postmaster@example.com"],
+                   b"Subject: bad\r\n\r\nbegin 644 a.exe\r\n`\r\nend\r\n")
+
+    def got(where, text):
+        return [f for f in machine.home.glob(where) if text in f.read_bytes()]
+    suites.wait_until(lambda: got("domains/*/postmaster/Maildir/*/*", b"Subject: scanned"), 20, "message")
+    [m] = got("domains/*/postmaster/Maildir/*/*", b"Subject: scanned")
+    assert b"virus scan off" in m.read_bytes()
+    suites.wait_until(lambda: got("alias/quarantine/new/*", b"Subject: bad"), 20, "quarantine")
+    assert "SCANNING IS OFF" in machine.mailctl("stat").stdout
+    if "clamd needs" in r.stderr:
+        return
+    assert "clamav-daemon clamav-freshclam" in told
+    assert re.search("clamav-daemon restart|restart clamav-daemon", told)
+    conf = (scratch / "clamd.conf").read_text()
+    assert "AlertEncrypted true" in conf and "TCPSocket" not in conf
+    assert "mailctl scan" in (scratch / "postern-scan").read_text()
+    assert (machine.home / "control/virusscan").read_text().endswith("\noff\n")
 
 
 @pytest.mark.parametrize("args", [

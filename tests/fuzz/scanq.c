@@ -4,6 +4,8 @@
  *
  *	tests/fuzz/build scanq scanq/clamdreply.c scanq/rule.c \
  *	    scanq/pattern.c scanq/walkname.c
+ *
+ * and, for one of the four alone, -DCHOICE=0 to 3
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -79,6 +81,10 @@ match(char const *s, size_t n)
 	pattern_free(&p);
 }
 
+#ifndef CHOICE
+#define CHOICE (data[0] & 3)
+#endif
+
 int
 LLVMFuzzerTestOneInput(uint8_t const *data, size_t n)
 {
@@ -91,7 +97,7 @@ LLVMFuzzerTestOneInput(uint8_t const *data, size_t n)
 		return 0;
 	copy = malloc(n);
 	memcpy(copy, data + 1, n - 1);
-	parse[data[0] & 3](copy, n - 1);
+	parse[CHOICE](copy, n - 1);
 	free(copy);
 	return 0;
 }
