@@ -95,7 +95,8 @@ local/condredirect: local/redirect.o local/child.o
 local/except: local/child.o
 local/bouncesaying: local/child.o
 SCAN = scanq/scan.o scanq/judge.o scanq/ruleset.o scanq/rule.o scanq/pattern.o \
-	scanq/clamd.o scanq/clamdreply.o scanq/leaves.o scanq/walkrun.o scanq/intake.o
+	scanq/clamd.o scanq/clamdreply.o scanq/spamd.o scanq/spamdreply.o \
+	scanq/talk.o scanq/leaves.o scanq/walkrun.o scanq/intake.o
 scanq/scanq: $(SCAN) $(WALK) scanq/outcome.o scanq/report.o scanq/handover.o \
 	scanq/alertlimit.o scanq/selftest.o
 scanq/scanrules: scanq/rule.o scanq/ruleset.o scanq/pattern.o scanq/simcontrol.o scanq/walkname.o
@@ -178,6 +179,7 @@ tests/unit/walk: $(WALK)
 tests/unit/pattern: scanq/pattern.o
 tests/unit/rule: scanq/rule.o scanq/pattern.o scanq/walkname.o
 tests/unit/clamdreply: scanq/clamdreply.o
+tests/unit/spamdreply: scanq/spamdreply.o
 units: $(UNITS)
 
 # sources of the MIME walker, for tests/fuzz/build

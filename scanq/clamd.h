@@ -10,12 +10,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include <skalibs/stralloc.h>
 
-#include "lib/ipaddr.h"
 #include "scanq/clamdreply.h"
+#include "scanq/talk.h"
 
 enum {
 	CLAMD_SERVERS = 8,
@@ -23,10 +22,7 @@ enum {
 };
 
 struct clamd_server {
-	char const *path;	/* of a unix socket, or 0 */
-	char const *name;	/* as in control/clamd, for logs */
-	struct ipaddr ip;
-	unsigned int port;
+	struct talk_server at;
 	int no_fildes;		/* it has refused a descriptor */
 };
 
@@ -34,11 +30,7 @@ struct clamd {
 	struct clamd_server server[CLAMD_SERVERS];
 	size_t servers;
 	size_t current;		/* the one that answers */
-	struct timespec deadline; /* monotonic: of all that is asked */
-	char const *why;	/* what went wrong, for the log */
-	char const *at;		/* with which server */
-	int error;		/* errno of it, or 0 */
-	char answer[128];	/* of a server that was not understood */
+	struct talk talk;
 };
 
 /* list: entries with NUL behind each (control_list): a path, or
@@ -48,13 +40,9 @@ struct clamd {
 extern int clamd_servers(struct clamd *c, stralloc const *list,
     char const **bad);
 
-/* From now on all must be done within so many seconds. */
-extern void clamd_deadline(struct clamd *c, unsigned int seconds);
-
 /* Scans the file behind fd, which must be open for reading alone: clamd calls
  * a file clean that it cannot read.  data[0..n) is what it holds.
- * CLAMD_FOUND: name gets the signature, printable.  CLAMD_UNKNOWN: see why,
- * at, error and answer.
+ * CLAMD_FOUND: name gets the signature, printable.  CLAMD_UNKNOWN: see talk.
  */
 extern enum clamd_verdict clamd_scan(struct clamd *c, int fd,
     char const *data, size_t n, stralloc *name);

@@ -13,7 +13,7 @@
 #include <skalibs/stralloc.h>
 
 enum {
-	INTAKE_ROOM = 2048,	/* in front */
+	INTAKE_ROOM = 4096,	/* in front */
 	INTAKE_MEMORY = 1048576
 };
 

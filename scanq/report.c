@@ -139,6 +139,24 @@ put_notes(stralloc *out, struct judge const *j)
 	return 1;
 }
 
+/* The line for filters of the recipients. */
+static int
+put_spam(stralloc *out, struct spamd const *d)
+{
+	char score[24], threshold[24];
+
+	if (d->state == SPAMD_OFF || d->state == SPAMD_NOT_ASKED)
+		return 1;
+	if (d->state != SPAMD_ASKED)
+		return put(out, "X-Postern-Spam: unknown\n");
+	score[spamd_format(score, d->reply.score)] = 0;
+	threshold[spamd_format(threshold, d->reply.threshold)] = 0;
+	return put(out, d->reply.spam ? "X-Postern-Spam: yes; score " :
+	    "X-Postern-Spam: no; score ") == 1 && put(out, score) == 1 &&
+	    put(out, "; threshold ") == 1 && put(out, threshold) == 1 ?
+	    put(out, "\n") : -1;
+}
+
 int
 report_header(stralloc *out, struct report const *r)
 {
@@ -151,9 +169,9 @@ report_header(stralloc *out, struct report const *r)
 	    "noted" : "clean", date,
 	    (unsigned long)(milliseconds() - r->started));
 	if (put(out, text) == -1 || put_clamd(out, r) == -1 ||
-	    put_notes(out, &s->judge) == -1)
+	    put_notes(out, &s->judge) == -1 || put(out, "\n") == -1)
 		return -1;
-	return put(out, "\n");
+	return put_spam(out, &s->spamd);
 }
 
 static size_t
@@ -168,6 +186,17 @@ recipients(stralloc const *env, char const **first)
 }
 
 static void
+log_trouble(char const *who, struct talk const *t)
+{
+	log_string(who, t->at ? t->at : "");
+	log_string("trouble", t->why);
+	if (t->answer[0])
+		log_string("answer", t->answer);
+	if (t->error)
+		log_errno(t->error);
+}
+
+static void
 log_clamd(struct scan const *s)
 {
 	if (s->mode == VIRUS_OFF)
@@ -178,14 +207,25 @@ log_clamd(struct scan const *s)
 		log_value("virus", s->signature.s, s->signature.len);
 	else
 		log_string("virus", s->asked ? "none" : "not-asked");
-	if (s->failed) {
-		log_string("clamd", s->clamd.at ? s->clamd.at : "");
-		log_string("trouble", s->clamd.why);
-		if (s->clamd.answer[0])
-			log_string("answer", s->clamd.answer);
-		if (s->clamd.error)
-			log_errno(s->clamd.error);
-	}
+	if (s->failed)
+		log_trouble("clamd", &s->clamd.talk);
+}
+
+static void
+log_spamd(struct spamd const *d)
+{
+	static char const *const word[] = {
+		[SPAMD_NOT_ASKED] = "not-asked",
+		[SPAMD_TOO_LARGE] = "too-large", [SPAMD_FAILED] = "failed"
+	};
+	char text[24];
+
+	if (d->state == SPAMD_ASKED)
+		log_value("spam", text, spamd_format(text, d->reply.score));
+	else if (d->state != SPAMD_OFF)
+		log_string("spam", word[d->state]);
+	if (d->state == SPAMD_FAILED)
+		log_trouble("spamd", &d->talk);
 }
 
 void
@@ -195,7 +235,8 @@ report_log(struct report const *r)
 	char const *first;
 	size_t i, n = recipients(r->envelope, &first);
 
-	log_start(r->scan->failed ? "warning" : "info", r->action);
+	log_start(r->scan->failed || r->scan->spamd.state == SPAMD_FAILED ?
+	    "warning" : "info", r->action);
 	log_path("from", j->sender.s, j->sender.n);
 	log_path("to", first, strlen(first));
 	if (n > 1)
@@ -203,6 +244,7 @@ report_log(struct report const *r)
 	log_number("size", r->intake->size);
 	log_number("ms", milliseconds() - r->started);
 	log_clamd(r->scan);
+	log_spamd(&r->scan->spamd);
 	for (i = 0; i < j->findings; i++) {
 		log_string(rule_action_name(j->finding[i].action),
 		    j->finding[i].text.s);

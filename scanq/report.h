@@ -23,7 +23,7 @@ struct report {
 /* "Received: (scanq 123 invoked by uid 7, session 6921e3a5-1f3a); date" LF */
 extern int report_received(stralloc *out, uint64_t now);
 
-/* "X-Postern-Scan: ...", folded. */
+/* "X-Postern-Scan: ...", folded, and X-Postern-Spam if spamd was asked. */
 extern int report_header(stralloc *out, struct report const *r);
 
 extern void report_log(struct report const *r);

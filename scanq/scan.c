@@ -1,6 +1,7 @@
 #include "scanq/scan.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
@@ -44,8 +45,8 @@ read_mode(struct scan *s)
 	return good;
 }
 
-int
-scan_settings(struct scan *s)
+static int
+clamd_settings(struct scan *s)
 {
 	unsigned int seconds = SECONDS, limit = LIMIT;
 	char const *bad = "";
@@ -66,9 +67,20 @@ scan_settings(struct scan *s)
 	    control_uint("control/clamdlimit", &limit) == -1)
 		return trouble(s, "control/clamdtimeout or clamdlimit", errno,
 		    QUEUE_CONFIG);
-	clamd_deadline(&s->clamd, seconds);
+	talk_deadline(&s->clamd.talk, seconds);
 	s->limit = limit;
 	return 0;
+}
+
+int
+scan_settings(struct scan *s)
+{
+	char const *why;
+	int r = spamd_settings(&s->spamd, &why);
+
+	if (r != 1)
+		return trouble(s, why, r == -1 ? errno : 0, QUEUE_CONFIG);
+	return clamd_settings(s);
 }
 
 /* Shows clamd one object, unless it has failed before. */
@@ -180,6 +192,29 @@ walk_it(struct scan *s, struct walkrun *w)
 	return 0;
 }
 
+/* What a client sends that may relay is our own users'.  No opinion is no
+ * reason to keep mail waiting.
+ */
+static void
+ask_spamd(struct scan *s, struct intake const *i)
+{
+	struct spamd *d = &s->spamd;
+	char text[24];
+	size_t n;
+
+	if (d->state == SPAMD_OFF || s->judge.worst >= ACTION_REFUSE ||
+	    getenv("RELAYCLIENT") || s->judge.user)
+		return;
+	spamd_check(d, i->message, i->size);
+	if (d->state != SPAMD_ASKED)
+		return;
+	n = spamd_format(text, d->reply.score);
+	if (d->reply.score >= d->refuse)
+		judge_add(&s->judge, ACTION_REFUSE, "spam", text, n);
+	else if (d->reply.score >= d->quarantine)
+		judge_add(&s->judge, ACTION_QUARANTINE, "spam", text, n);
+}
+
 int
 scan_message(struct scan *s, struct intake *i, stralloc const *envelope)
 {
@@ -207,6 +242,9 @@ scan_message(struct scan *s, struct intake *i, stralloc const *envelope)
 		clamd_version(&s->clamd, &s->version);
 	if (walk_it(s, &w))
 		return QUEUE_DEFERRED;
-	return s->failed && s->mode == VIRUS_REQUIRED &&
-	    s->judge.worst < ACTION_REFUSE ? QUEUE_DEFERRED : 0;
+	if (s->failed && s->mode == VIRUS_REQUIRED &&
+	    s->judge.worst < ACTION_REFUSE)
+		return QUEUE_DEFERRED;
+	ask_spamd(s, i);
+	return s->judge.error ? QUEUE_DEFERRED : 0;
 }

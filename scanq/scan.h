@@ -1,6 +1,6 @@
 /* scan: everything that is to be known about one message: what the rules say
- * to what the walker sees, and what clamd says to the whole and to each
- * decoded content.
+ * to what the walker sees, what clamd says to the whole and to each decoded
+ * content, and what spamd thinks of it.
  */
 #ifndef SCAN_H
 #define SCAN_H
@@ -11,6 +11,7 @@
 #include "scanq/intake.h"
 #include "scanq/judge.h"
 #include "scanq/leaves.h"
+#include "scanq/spamd.h"
 
 #define SCAN_RULES "rules/scan.cdb"
 
@@ -24,9 +25,10 @@ struct scan {
 	struct judge judge;
 	struct leaves leaves;
 	struct clamd clamd;
+	struct spamd spamd;
 	enum virus_mode mode;
 	int asked;		/* clamd has answered */
-	int failed;		/* and could not be, see clamd.why */
+	int failed;		/* and could not be: see clamd.talk */
 	unsigned int objects;	/* shown to clamd */
 	unsigned long limit;	/* bytes of one that it takes */
 	stralloc servers, signature, version;

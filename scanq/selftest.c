@@ -156,6 +156,7 @@ put_nested(stralloc *out, stralloc const *in)
 static int
 show(struct scan *s, char const *what, stralloc const *object)
 {
+	struct talk const *t = &s->clamd.talk;
 	enum clamd_verdict v;
 	char text[400];
 	int n, fd = intake_file(object->s, object->len, "", 0);
@@ -171,10 +172,9 @@ show(struct scan *s, char const *what, stralloc const *object)
 	else
 		n = snprintf(text, sizeof text,
 		    "%-28s no verdict: %s: %s%s%s\n", what,
-		    s->clamd.at ? s->clamd.at : "clamd", s->clamd.why,
-		    s->clamd.error || s->clamd.answer[0] ? ": " : "",
-		    s->clamd.error ? strerror(s->clamd.error) :
-		    s->clamd.answer);
+		    t->at ? t->at : "clamd", t->why,
+		    t->error || t->answer[0] ? ": " : "",
+		    t->error ? strerror(t->error) : t->answer);
 	allwrite(1, text, (size_t)n);
 	return v == CLAMD_FOUND ? 1 : v == CLAMD_CLEAN ? 0 : -1;
 }

@@ -1,11 +1,11 @@
 /* What scanq reads that others wrote: the first byte chooses between clamd's
  * answers, the lines in front of a message in quarantine, a line of rules,
- * and a pattern with a value.
+ * a pattern with a value, and spamd's answers.
  *
  *	tests/fuzz/build scanq scanq/clamdreply.c scanq/rule.c \
- *	    scanq/pattern.c scanq/walkname.c
+ *	    scanq/pattern.c scanq/walkname.c scanq/spamdreply.c
  *
- * and, for one of the four alone, -DCHOICE=0 to 3
+ * and, for one of the five alone, -DCHOICE=0 to 4
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -15,6 +15,7 @@
 #include "scanq/clamdreply.h"
 #include "scanq/pattern.h"
 #include "scanq/rule.h"
+#include "scanq/spamdreply.h"
 
 static void
 answer(char const *s, size_t n)
@@ -81,15 +82,25 @@ match(char const *s, size_t n)
 	pattern_free(&p);
 }
 
+static void
+opinion(char const *s, size_t n)
+{
+	struct spamdreply r;
+
+	if (spamdreply(s, n, &r) == 1 &&
+	    (!memmem(s, n, "\r\n\r\n", 4) || r.spam < 0 || r.spam > 1))
+		abort();
+}
+
 #ifndef CHOICE
-#define CHOICE (data[0] & 3)
+#define CHOICE (data[0] % 5)
 #endif
 
 int
 LLVMFuzzerTestOneInput(uint8_t const *data, size_t n)
 {
 	static void (*const parse[])(char const *, size_t) = {
-		answer, kept, line, match
+		answer, kept, line, match, opinion
 	};
 	char *copy;
 

@@ -171,6 +171,15 @@ def test_damaged_rules_are_no_free_pass(scanq):
     assert r.code == 55 and r.queued == [] and "scan.cdb" in r.log
 
 
+def test_many_long_notes_find_room_in_front_of_the_message(scanq):
+    scanq.clamd(version="ClamAV 1.4.6/27123/Sun Nov 22 08:00:00 2026" + "v" * 200)
+    scanq.rules("".join(f"{c}.*\tVirus-X-{c}: action=header\t{c * 140}\n" for c in "abcdefghij"))
+    r = scanq.run(mail(extra="".join(f"X-{c}: {c * 900}\n" for c in "abcdefghij")),
+                  POSTERN_SESSION="s" * 100)
+    assert r.code == 0, r.log
+    assert lines(r.queued[0])[0].count(";\n  ") >= 9
+
+
 # ---- how to say no
 
 REFUSE = ".exe\t0 action=refuse\tno programs\n"
