@@ -39,7 +39,7 @@ PROGRAMS = \
 	users/vpasswd users/vuserinfo users/vdominfo \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
-	tools/confine tools/quarantine
+	tools/confine tools/quarantine tools/relaytest
 # with libowfat alone: its names and libskarnet's are the same, not its meanings
 OWFAT_PROGRAMS = rblcheck/dnsq
 # what needs NSS or libcrypt: dynamic, each off the hot path
@@ -100,6 +100,7 @@ SCAN = scanq/scan.o scanq/judge.o scanq/ruleset.o scanq/rule.o scanq/pattern.o \
 scanq/scanq: $(SCAN) $(WALK) scanq/outcome.o scanq/report.o scanq/handover.o \
 	scanq/alertlimit.o scanq/selftest.o
 scanq/scanrules: scanq/rule.o scanq/ruleset.o scanq/pattern.o scanq/simcontrol.o scanq/walkname.o
+tools/relaytest: tools/talk.o
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
 
 LIB = lib/libpostern.a
