@@ -36,7 +36,9 @@ PROGRAMS = \
 	pop3d/popup pop3d/pop3d \
 	users/authd users/checkpw users/rcptcheck users/usersmake \
 	users/vadddomain users/vdeldomain users/vadduser users/vdeluser \
-	users/vpasswd users/vuserinfo users/vdominfo \
+	users/vpasswd users/vuserinfo users/vdominfo users/valias \
+	users/valiasdomain users/vcatchall users/vmkpasswd users/vmoduser \
+	users/vsetuserquota users/vmoddomlimits \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
 	tools/confine tools/quarantine tools/relaytest
@@ -63,9 +65,11 @@ WALK = scanq/walk.o scanq/layer.o scanq/entity.o scanq/leaf.o scanq/contents.o \
 scanq/mimewalk: $(WALK)
 pop3d/pop3d: pop3d/session.o pop3d/maildrop.o pop3d/octets.o
 pop3d/popup: pop3d/login.o
-VUSER = users/vtool.o users/vdomain.o users/mailboxes.o users/removetree.o users/textfile.o
-users/vadddomain users/vdeldomain: $(VUSER) users/domainlist.o
+VUSER = users/vtool.o users/vdomain.o users/mailboxes.o users/removetree.o users/textfile.o users/limits.o
+users/vadddomain users/vdeldomain users/valiasdomain: $(VUSER) users/domainlist.o
+users/vmoduser users/vsetuserquota: $(VUSER) users/usermod.o
 users/vadduser users/vdeluser users/vpasswd users/vuserinfo users/vdominfo: $(VUSER)
+users/valias users/vcatchall users/vmkpasswd users/vmoddomlimits: $(VUSER)
 users/authd: users/login.o users/account.o users/guess.o users/helper.o
 rblcheck/dnsq: rblcheck/asker.o rblcheck/dnspacket.o rblcheck/jail.o rblcheck/resolvers.o
 RBL = rblcheck/answers.o rblcheck/blocked.o rblcheck/lists.o rblcheck/dnsrun.o rblcheck/lookup.o rblcheck/report.o rblcheck/through.o
@@ -85,7 +89,7 @@ queue/queuectl: queue/look.o queue/listing.o queue/orders.o queue/show.o queue/m
 queue/queued: queue/worker.o queue/incoming.o queue/envelope.o queue/change.o queue/store.o
 local/local: local/delivery.o local/instructions.o local/dotqmail.o \
 	local/virtual.o local/mbox.o local/program.o local/environment.o \
-	local/resend.o local/body.o local/outcome.o local/quota.o
+	local/resend.o local/body.o local/outcome.o local/quota.o local/mailbag.o
 remote/remote: remote/relay.o remote/settings.o remote/hosts.o \
 	remote/deadhosts.o remote/server.o remote/auth.o \
 	remote/transaction.o remote/content.o remote/wire.o remote/reply.o \

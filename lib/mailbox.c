@@ -80,11 +80,13 @@ fields(struct mailbox *out, char const *s, size_t n)
 	out->flags = flags;
 	out->dir = job_field(s, n, &pos);
 	out->quota = out->dir ? job_field(s, n, &pos) : 0;
-	return out->quota && dir_ok(out->dir);
+	if (out->quota && pos < n)
+		out->all = job_field(s, n, &pos);
+	return out->quota && out->all && dir_ok(out->dir);
 }
 
-static int
-record(char const *s, size_t n, struct mailbox *out)
+int
+mailbox_parse(char const *s, size_t n, struct mailbox *out)
 {
 	struct mailbox m = MAILBOX_ZERO;
 
@@ -93,7 +95,7 @@ record(char const *s, size_t n, struct mailbox *out)
 	if (!stralloc_copyb(&m.sa, s, n))
 		return -1;
 	out->sa = m.sa;
-	m.dir = m.quota = "";
+	m.dir = m.quota = m.all = "";
 	m.kind = n ? *s : 0;
 	if (!n || !fields(&m, m.sa.s + 1, n - 1)) {
 		errno = EPROTO;
@@ -140,7 +142,7 @@ mailbox_find(char const *domain, size_t dlen, char const *name, size_t n,
 		r = cdbfile_get(&c, key, n, &value, &len);
 	}
 	if (r == 1)
-		r = record(value, len, out);
+		r = mailbox_parse(value, len, out);
 	else if (r == -1)
 		errno = EPROTO;
 	cdbfile_close(&c);

@@ -3,8 +3,10 @@
  * changes one of them.  World-readable: no hashes.
  *
  * Key: the name in lower case.  Value: a letter, then NUL-terminated fields:
- *	u flags dir quota     a user: flags of vpopmail's mask in decimal, the
- *	                      directory below the domain's own, the quota
+ *	u flags dir quota [all]
+ *	                      a user: flags of vpopmail's mask in decimal, the
+ *	                      directory below the domain's own, the quota; and,
+ *	                      if there is one, that of the whole domain
  *	a                     an alias: a .qmail-NAME file of the domain
  * Key "" holds "d" and the policy for unknown names: "bounce-no-mailbox",
  * "delete", or an address or Maildir that takes them.
@@ -17,8 +19,15 @@
 #include <skalibs/stralloc.h>
 
 enum {				/* vpopmail's mask */
-	MAILBOX_NOPASSWD = 0x01, MAILBOX_NOPOP = 0x02, MAILBOX_NOIMAP = 0x08,
-	MAILBOX_BOUNCE = 0x10, MAILBOX_NORELAY = 0x20, MAILBOX_NOSMTP = 0x800
+	MAILBOX_NOPASSWD = 0x01, MAILBOX_NOPOP = 0x02,
+	MAILBOX_NOWEBMAIL = 0x04, MAILBOX_NOIMAP = 0x08,
+	MAILBOX_BOUNCE = 0x10, MAILBOX_NORELAY = 0x20,
+	MAILBOX_NODIALUP = 0x40, MAILBOX_USER0 = 0x80,
+	MAILBOX_USER1 = 0x100, MAILBOX_USER2 = 0x200, MAILBOX_USER3 = 0x400,
+	MAILBOX_NOSMTP = 0x800, MAILBOX_ADMIN = 0x1000,
+	MAILBOX_OVERRIDE = 0x2000, MAILBOX_NOSPAMASSASSIN = 0x4000,
+	MAILBOX_DELETESPAM = 0x8000, MAILBOX_SYSTEMADMIN = 0x10000,
+	MAILBOX_EXPERT = 0x20000, MAILBOX_NOMAILDROP = 0x40000
 };
 
 struct mailbox {
@@ -26,6 +35,7 @@ struct mailbox {
 	unsigned long flags;
 	char const *dir;	/* in sa; also the policy of kind 'd' */
 	char const *quota;
+	char const *all;	/* the domain's quota; "": none */
 	stralloc sa;
 };
 #define MAILBOX_ZERO { .sa = STRALLOC_ZERO }
@@ -37,6 +47,9 @@ struct mailbox {
  */
 extern int mailbox_find(char const *domain, size_t dlen, char const *name,
     size_t n, struct mailbox *out);
+
+/* Takes the value of a record apart.  1; -1 with errno (EPROTO: malformed). */
+extern int mailbox_parse(char const *s, size_t n, struct mailbox *out);
 
 /* Is that a domain name we would ever make a file for?  [a-z0-9.-], no empty
  * label, no dot in front, 96 bytes at most (vpopmail's limit).

@@ -9,6 +9,7 @@
 
 #include "lib/assign.h"
 #include "lib/cdbfile.h"
+#include "lib/fullmark.h"
 #include "lib/limits.h"
 #include "lib/mailbox.h"
 #include "lib/route.h"
@@ -16,11 +17,37 @@
 
 enum { SYSTEM_UIDS = 1000 };	/* below: accounts that nobody reads mail in */
 
+/* Marked as full, and has a quota still? */
 static int
-verdict(struct mailbox const *m)
+is_full(struct mailbox const *m, char const *domain, char const *name,
+    size_t n)
 {
+	int r = 0;
+
+	if (*m->quota >= '0' && *m->quota <= '9')
+		r = fullmark_find(domain, name, n);
+	if (r == 0 && *m->all)
+		r = fullmark_find(domain, "", 0);
+	return r;
+}
+
+static int
+verdict(struct mailbox const *m, char const *domain, char const *name,
+    size_t n)
+{
+	int r;
+
 	if (m->kind == 'u' && m->flags & MAILBOX_BOUNCE)
 		return RECIPIENT_DISABLED;
+	if (m->kind == 'u') {
+		r = is_full(m, domain, name, n);
+		if (r == 1)
+			r = fullmark_final();
+		else if (r == 0)
+			return RECIPIENT_YES;
+		return r == -1 ? RECIPIENT_TROUBLE :
+		    r == 1 ? RECIPIENT_OVER : RECIPIENT_FULL;
+	}
 	if (m->kind == 'd' && strcmp(m->dir, "bounce-no-mailbox") == 0)
 		return RECIPIENT_NO;
 	return RECIPIENT_YES;
@@ -50,7 +77,7 @@ in_domain(char const *domain, char const *name, size_t n)
 	if (r == 0 && n)
 		r = mailbox_find(domain, dlen, "", 0, &m);
 	if (r == 1)
-		r = verdict(&m);
+		r = verdict(&m, domain, name, n);
 	stralloc_free(&m.sa);
 	return r;
 }

@@ -15,7 +15,8 @@ enum {
 	RECIPIENT_YES = 1,
 	RECIPIENT_NO = 0,	/* 550 5.1.1 no such mailbox */
 	RECIPIENT_DISABLED = 2,	/* 550 5.2.1 mailbox disabled */
-	RECIPIENT_FULL = 3,	/* 452 4.2.2 over quota */
+	RECIPIENT_FULL = 3,	/* 452 4.2.2 over quota, */
+	RECIPIENT_OVER = 5,	/* 552 5.2.2: control/overquota says which */
 	RECIPIENT_FOREIGN = 4,	/* not a domain of ours: not for us to say */
 	RECIPIENT_TROUBLE = -1	/* 451 4.3.0; errno */
 };

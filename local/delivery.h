@@ -23,6 +23,7 @@ struct delivery {
 	int whole_file;		/* nothing stands behind the body */
 	int capture;		/* commands' output goes into the outcome */
 	int dry;		/* say what would be done, do nothing */
+	struct mailbox const *box; /* of a virtual domain's user, or 0 */
 	/* made of it */
 	stralloc recipient;	/* local@host */
 	stralloc dtline;	/* Delivered-To line; these two with their LF */

@@ -11,6 +11,7 @@
 #include "lib/limits.h"
 #include "lib/maildir.h"
 #include "local/dotqmail.h"
+#include "local/mailbag.h"
 #include "local/mbox.h"
 #include "local/program.h"
 #include "local/virtual.h"
@@ -176,6 +177,8 @@ to_file(struct delivery *d, struct instructions const *in,
 	if (in->forward_only)
 		return outcome_temp(&d->outcome, "Uh-oh: .qmail has file "
 		    "delivery but has x bit set. (#4.7.0)\n");
+	if (!d->dry && dir && d->box)
+		return mailbag_deliver(d, line->text);
 	d->files++;
 	if (d->dry) {
 		outcome_set(&d->outcome, 'K', (char const *const [])

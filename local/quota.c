@@ -21,12 +21,6 @@ enum {
 
 #define MOST ((uint64_t)1 << 60)
 
-struct sum {
-	int64_t bytes, count;
-	unsigned int lines;	/* that were added up */
-	time_t written;
-};
-
 static int
 number(char const **s, uint64_t *out)
 {
@@ -87,7 +81,7 @@ quota_parse(char const *s, struct quota *out)
 }
 
 static int
-fits(struct quota const *q, struct sum const *s, uint64_t size)
+fits(struct quota const *q, struct quota_sum const *s, uint64_t size)
 {
 	return (!q->bytes || s->bytes + (int64_t)size <= (int64_t)q->bytes) &&
 	    (!q->count || s->count + 1 <= (int64_t)q->count);
@@ -95,7 +89,7 @@ fits(struct quota const *q, struct sum const *s, uint64_t size)
 
 /* "SIZE COUNT", each with a sign or without. */
 static int
-add_line(char *line, struct sum *s)
+add_line(char *line, struct quota_sum *s)
 {
 	char *end;
 	long long bytes, count;
@@ -118,7 +112,7 @@ add_line(char *line, struct sum *s)
 }
 
 static int
-add_up(char *text, struct quota const *q, struct sum *s)
+add_up(char *text, struct quota const *q, struct quota_sum *s)
 {
 	struct quota named;
 	char *line = text, *nl = strchr(text, '\n');
@@ -126,8 +120,8 @@ add_up(char *text, struct quota const *q, struct sum *s)
 	if (!nl)
 		return 0;
 	*nl = 0;
-	if (!quota_parse(line, &named) || named.bytes != q->bytes ||
-	    named.count != q->count)
+	if (!quota_parse(line, &named) || (q && (named.bytes != q->bytes ||
+	    named.count != q->count)))
 		return 0;
 	for (line = nl + 1; *line; line = nl + 1) {
 		nl = strchr(line, '\n');
@@ -142,7 +136,7 @@ add_up(char *text, struct quota const *q, struct sum *s)
 
 /* 1; 0 the file must be made anew; -1. */
 static int
-read_sum(int dir, struct quota const *q, struct sum *s)
+read_sum(int dir, struct quota const *q, struct quota_sum *s)
 {
 	char text[LONG + 1];
 	struct stat st;
@@ -185,7 +179,7 @@ size_of(int dir, char const *name, uint64_t *out)
 }
 
 static int
-count_dir(int parent, char const *name, struct sum *s)
+count_dir(int parent, char const *name, struct quota_sum *s)
 {
 	int fd = openat(parent, name, DIRECTORY);
 	DIR *d = fd == -1 ? 0 : fdopendir(fd);
@@ -208,7 +202,7 @@ count_dir(int parent, char const *name, struct sum *s)
 }
 
 static int
-count_both(int dir, struct sum *s)
+count_both(int dir, struct quota_sum *s)
 {
 	return count_dir(dir, "new", s) == 1 && count_dir(dir, "cur", s) == 1 ?
 	    1 : -1;
@@ -216,7 +210,7 @@ count_both(int dir, struct sum *s)
 
 /* Folders are ".NAME"; what is in .Trash does not count. */
 static int
-count_folder(int dir, char const *name, struct sum *s)
+count_folder(int dir, char const *name, struct quota_sum *s)
 {
 	int fd, r;
 
@@ -232,7 +226,7 @@ count_folder(int dir, char const *name, struct sum *s)
 }
 
 static int
-count_all(int dir, struct sum *s)
+count_all(int dir, struct quota_sum *s)
 {
 	int fd = openat(dir, ".", DIRECTORY), r;
 	DIR *d = fd == -1 ? 0 : fdopendir(fd);
@@ -252,7 +246,7 @@ count_all(int dir, struct sum *s)
 }
 
 static size_t
-print(char *out, size_t max, struct quota const *q, struct sum const *s)
+print(char *out, size_t max, struct quota const *q, struct quota_sum const *s)
 {
 	size_t n = 0;
 
@@ -268,7 +262,7 @@ print(char *out, size_t max, struct quota const *q, struct sum const *s)
 
 /* Made in tmp/ and moved.  Not synced: it can be counted again. */
 static int
-write_sum(int dir, struct quota const *q, struct sum const *s)
+write_sum(int dir, struct quota const *q, struct quota_sum const *s)
 {
 	char text[200], name[100];
 	size_t n = print(text, sizeof text, q, s);
@@ -291,42 +285,85 @@ write_sum(int dir, struct quota const *q, struct sum const *s)
 	return good ? 1 : -1;
 }
 
+/* What is there, counted anew if it must be. */
 static int
-room(int dir, struct quota const *q, uint64_t size)
+look(struct quota_place const *p, int dir, struct quota const *q,
+    uint64_t size, struct quota_sum *s)
 {
-	struct sum s;
-	int r = read_sum(dir, q, &s);
+	int r = read_sum(dir, q, s);
 	time_t now = time(0);
 
-	if (r == 1 && fits(q, &s, size))
+	if (r == 1 && fits(q, s, size))
 		return 1;
-	if (r == 1 && s.lines == 1 && now >= s.written &&
-	    now - s.written < FRESH)
-		return 0;
-	if (r == -1 || count_all(dir, &s) == -1 ||
-	    write_sum(dir, q, &s) == -1)
+	if (r == 1 && s->lines == 1 && now >= s->written &&
+	    now - s->written < FRESH)
+		return 1;
+	if (r == -1)
 		return -1;
+	memset(s, 0, sizeof *s);
+	r = p->count ? p->count(s, p->arg) : count_all(dir, s);
+	return r == -1 ? -1 : write_sum(dir, q, s);
+}
+
+static void
+give(struct quota_sum const *s, struct quota *out)
+{
+	out->bytes = s->bytes > 0 ? s->bytes : 0;
+	out->count = s->count > 0 ? s->count : 0;
+}
+
+int
+quota_room(struct quota_place const *p, struct quota const *q, uint64_t size,
+    struct quota *used)
+{
+	int r, dir = open(p->dir, DIRECTORY);
+	struct quota_sum s;
+
+	if (dir == -1)
+		return -1;
+	r = look(p, dir, q, size, &s);
+	close(dir);
+	if (r == -1)
+		return -1;
+	give(&s, used);
 	return fits(q, &s, size);
 }
 
 int
-quota_room(char const *maildir, struct quota const *q, uint64_t size)
+quota_sum(int at, char const *maildir, struct quota_sum *out)
 {
-	int r, dir = open(maildir, DIRECTORY);
+	int r, dir = openat(at, maildir, DIRECTORY);
+	struct quota_sum s;
 
 	if (dir == -1)
-		return -1;
-	r = room(dir, q, size);
+		return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ?
+		    1 : -1;
+	r = read_sum(dir, 0, &s);
+	if (r == 0)
+		r = count_all(dir, &s);
 	close(dir);
+	if (r == 1) {
+		out->bytes += s.bytes;
+		out->count += s.count;
+	}
 	return r;
 }
 
 int
-quota_add(char const *maildir, uint64_t size)
+quota_tight(struct quota const *q, struct quota const *used,
+    unsigned int percent)
+{
+	return (q->bytes && used->bytes >= q->bytes / 100 * percent +
+	    q->bytes % 100 * percent / 100) ||
+	    (q->count && used->count >= (q->count * percent + 99) / 100);
+}
+
+int
+quota_add(char const *place, uint64_t size)
 {
 	char line[64];
 	size_t n = snprintf(line, sizeof line, "%" PRIu64 " 1\n", size);
-	int fd, dir = open(maildir, DIRECTORY);
+	int fd, dir = open(place, DIRECTORY);
 	int good;
 
 	if (dir == -1)

@@ -10,7 +10,7 @@
 #include "lib/home.h"
 #include "lib/mailbox.h"
 #include "local/instructions.h"
-#include "local/quota.h"
+#include "local/mailbag.h"
 
 static int
 is(char const *s, size_t n, char const *word)
@@ -69,39 +69,11 @@ unknown(struct delivery *d, char const *word, size_t n)
 	return catch_all(d, word, n);
 }
 
-static int
-full(struct delivery *d)
-{
-	if (chdir(d->home) == -1)
-		return outcome_errno(&d->outcome, "switch to", d->home);
-	return refuse(d, ".over-quota.msg", "user is over quota");
-}
-
-static int
-to_maildir(struct delivery *d, char const *limit)
-{
-	uint64_t size = d->rpline.len + d->dtline.len + d->body->size;
-	struct quota q;
-	int r, limited = quota_parse(limit, &q);
-
-	r = limited ? quota_room("Maildir", &q, size) : 1;
-	if (r == -1)
-		return outcome_errno(&d->outcome, "count", "Maildir");
-	if (r == 0)
-		return full(d);
-	d->files++;
-	r = instructions_maildir(d, "Maildir");
-	/* what is not noted now is found when somebody counts */
-	if (r == 1 && limited)
-		quota_add("Maildir", size);
-	return r;
-}
-
 /* The mailbox's own .qmail takes the place of its Maildir, if it says
  * anything.
  */
 static int
-own_file(struct delivery *d, char const *limit)
+own_file(struct delivery *d)
 {
 	struct instructions in = INSTRUCTIONS_ZERO;
 	int r;
@@ -113,7 +85,7 @@ own_file(struct delivery *d, char const *limit)
 	if (r == 1)
 		r = instructions_follow(d, &in);
 	else if (r == 0)
-		r = to_maildir(d, limit);
+		r = mailbag_deliver(d, "Maildir");
 	stralloc_free(&in.text);
 	return r;
 }
@@ -131,7 +103,8 @@ user(struct delivery *d, struct mailbox const *m)
 	if (st.st_mode & S_IWOTH)
 		return outcome_temp(&d->outcome, "Uh-oh: ", m->dir,
 		    " is writable. (#4.7.0)\n");
-	return own_file(d, m->quota);
+	d->box = m;
+	return own_file(d);
 }
 
 /* The tables stand below the suite's home directory. */

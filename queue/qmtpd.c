@@ -148,6 +148,8 @@ judge(struct service *v, char const *s, size_t n)
 		return "Dsorry, that mailbox is disabled (#5.2.1)";
 	case RECIPIENT_FULL:
 		return "Zsorry, that mailbox is over quota (#4.2.2)";
+	case RECIPIENT_OVER:
+		return "Dsorry, that mailbox is over quota (#5.2.2)";
 	case RECIPIENT_TROUBLE:
 		return trouble;
 	default:

@@ -78,6 +78,8 @@ static struct reply const disabled = {
 	"550 5.2.1 sorry, that mailbox is disabled (#5.2.1)", "disabled" };
 static struct reply const full = {
 	"452 4.2.2 sorry, that mailbox is full (#4.2.2)", "full" };
+static struct reply const over = {
+	"552 5.2.2 sorry, that mailbox is full (#5.2.2)", "full" };
 static struct reply const unchecked = {
 	"451 4.3.0 unable to verify recipient, try again later (#4.3.0)",
 	"recipient_check" };
@@ -573,6 +575,8 @@ judge(struct dialogue *d, struct question const *q)
 		return dialogue_refuse(d, &disabled);
 	case RECIPIENT_FULL:
 		return dialogue_refuse(d, &full);
+	case RECIPIENT_OVER:
+		return dialogue_refuse(d, &over);
 	case RECIPIENT_FOREIGN:
 		/* an address without a domain has not met rcpthosts */
 		if (!d->client->relay && !memchr(a->s, '@', a->len))

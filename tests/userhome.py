@@ -13,6 +13,8 @@ import postern
 PROGRAMS = ("users/authd users/checkpw users/pwhash users/rcptcheck "
             "users/usersmake users/vadddomain users/vdeldomain users/vadduser "
             "users/vdeluser users/vpasswd users/vuserinfo users/vdominfo "
+            "users/valias users/valiasdomain users/vcatchall users/vmkpasswd "
+            "users/vmoduser users/vsetuserquota users/vmoddomlimits "
             "pop3d/popup pop3d/pop3d").split()
 
 

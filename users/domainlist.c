@@ -73,15 +73,14 @@ not_local(char const *domain)
 }
 
 int
-domainlist_add(struct vdomain const *d)
+domainlist_add(struct vdomain const *d, char const *domain)
 {
-	char const *domain = d->name.s;
 	char assign[4500], virtual[2 * TEXT + 2];
 	struct textfile_edit e = { .add = assign, .sorted = 1 };
 	struct textfile_edit v = { .add = virtual };
 
 	if (snprintf(assign, sizeof assign, "+%s-:%s:%lu:%lu:%s:-::", domain,
-	    domain, (unsigned long)d->vmail.uid, (unsigned long)d->vmail.gid,
+	    d->name.s, (unsigned long)d->vmail.uid, (unsigned long)d->vmail.gid,
 	    d->path.s) >= (int)sizeof assign) {
 		errno = ENAMETOOLONG;
 		return -1;

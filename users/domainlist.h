@@ -8,8 +8,10 @@
 
 #include "users/vdomain.h"
 
-/* Mail for the domain is accepted last.  1, -1 with errno. */
-extern int domainlist_add(struct vdomain const *d);
+/* Under that name, its own or an alias domain's.  Mail for it is accepted
+ * last.  1, -1 with errno.
+ */
+extern int domainlist_add(struct vdomain const *d, char const *domain);
 
 /* Takes it out wherever it is.  1, -1 with errno. */
 extern int domainlist_remove(char const *domain);

@@ -33,13 +33,31 @@ below(char const *path, struct vpasswd const *p)
 }
 
 static int
+record(struct mailboxes const *b, struct vpasswd const *p, char const *all,
+    stralloc *value)
+{
+	unsigned long flags = p->flags;
+
+	if (!(flags & MAILBOX_OVERRIDE))
+		flags |= b->limits->flags;
+	value->len = 0;
+	if (!stralloc_append(value, 'u') || job_number(value, flags) == -1 ||
+	    job_puts(value, below(b->path, p)) == -1 ||
+	    job_puts(value, p->quota) == -1)
+		return -1;
+	return *all ? job_puts(value, all) : 1;
+}
+
+static int
 add_users(struct mailboxes const *b, struct cdbmaker *m, stralloc *value)
 {
+	char all[64];
 	struct vpasswd p = VPASSWD_ZERO;
 	size_t pos = 0, n;
 	char const *line;
 	int r = 1;
 
+	limits_domain_quota(b->limits, all, sizeof all);
 	while (r == 1 && vpasswd_line(b->vpasswd->s, b->vpasswd->len, &pos,
 	    &line, &n)) {
 		r = vpasswd_parse(line, n, &p);
@@ -49,27 +67,25 @@ add_users(struct mailboxes const *b, struct cdbmaker *m, stralloc *value)
 		}
 		if (r == -1)
 			break;
-		value->len = 0;
-		if (!stralloc_append(value, 'u') ||
-		    job_number(value, p.flags) == -1 ||
-		    job_puts(value, below(b->path, &p)) == -1 ||
-		    job_puts(value, p.quota) == -1)
-			r = -1;
-		else
+		r = record(b, &p, all, value);
+		if (r == 1)
 			r = add(m, p.name, strlen(p.name), value);
 	}
 	stralloc_free(&p.sa);
 	return r;
 }
 
-/* .qmail-NAME: an alias; colons in the file's name are dots. */
+/* .qmail-NAME: an alias; colons in the file's name are dots.  What has a dot
+ * is half written, or nobody's.
+ */
 static int
 add_alias(struct cdbmaker *m, char const *name)
 {
 	char key[256];
 	size_t n = strlen(name), i;
 
-	if (n == 0 || n > sizeof key || strcmp(name, "default") == 0)
+	if (n == 0 || n > sizeof key || strcmp(name, "default") == 0 ||
+	    strchr(name, '.'))
 		return 1;
 	for (i = 0; i < n; i++)
 		key[i] = name[i] == ':' ? '.' : name[i];
@@ -97,34 +113,48 @@ add_aliases(struct mailboxes const *b, struct cdbmaker *m)
 	return r;
 }
 
-/* What .qmail-default does: the last word of a vdelivermail line; another
- * file takes whatever comes, no file nothing.
+/* What .qmail-default does: the last word of its vdelivermail line; a file
+ * without one takes whatever comes, no file nothing.
  */
+static char const *
+policy_word(char *text)
+{
+	char *next, *word;
+
+	for (; text; text = next) {
+		next = strchr(text, '\n');
+		if (next)
+			*next++ = 0;
+		if (*text != '|' || !strstr(text, "/vdelivermail "))
+			continue;
+		text[strcspn(text, "\r")] = 0;
+		word = strrchr(text, ' ') + 1;
+		if (*word == '\'' || *word == '"')
+			word++;
+		word[strcspn(word, "'\"")] = 0;
+		return word;
+	}
+	return "custom";
+}
+
 static int
 policy(struct mailboxes const *b, stralloc *out)
 {
 	stralloc all = STRALLOC_ZERO;
 	int fd = openat(b->dir, ".qmail-default",
 	    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	char *line, *word;
+	char const *word = 0;
+	int good;
 
 	if (fd == -1)
 		return errno == ENOENT && stralloc_cats(out,
 		    "bounce-no-mailbox") ? 1 : -1;
-	if (!slurp(&all, fd) || !stralloc_0(&all)) {
-		close(fd);
-		stralloc_free(&all);
-		return -1;
-	}
+	if (slurp(&all, fd) && stralloc_0(&all))
+		word = policy_word(all.s);
+	good = word && stralloc_cats(out, word);
 	close(fd);
-	line = all.s;
-	line[strcspn(line, "\n")] = 0;
-	word = strrchr(line, ' ');
-	if (!word || !strstr(line, "/vdelivermail "))
-		word = (char *)" custom";
-	fd = stralloc_cats(out, word + 1);
 	stralloc_free(&all);
-	return fd ? 1 : -1;
+	return good ? 1 : -1;
 }
 
 static int

@@ -6,11 +6,14 @@
 
 #include <skalibs/stralloc.h>
 
+#include "users/limits.h"
+
 struct mailboxes {
 	char const *domain;
 	char const *path;	/* of its directory */
 	int dir;		/* the same, open */
 	stralloc const *vpasswd;
+	struct limits const *limits;
 };
 
 /* Home is the current directory.  1, -1 with errno. */

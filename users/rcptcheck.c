@@ -27,6 +27,7 @@ static struct {
 	{ RECIPIENT_NO, EXIT_PERM, "no: no such mailbox" },
 	{ RECIPIENT_DISABLED, EXIT_PERM, "no: the mailbox is disabled" },
 	{ RECIPIENT_FULL, EXIT_TEMP, "not now: the mailbox is full" },
+	{ RECIPIENT_OVER, EXIT_PERM, "no: the mailbox is full" },
 	{ RECIPIENT_FOREIGN, EXIT_DONE, "foreign: not a domain of this host" },
 	{ RECIPIENT_TROUBLE, EXIT_TEMP, "not now" }
 };

@@ -29,7 +29,6 @@ options(int argc, char *const *argv, struct options *o)
 {
 	int c;
 
-	o->quota = "NOQUOTA";
 	o->policy = "bounce-no-mailbox";
 	while ((c = getopt(argc, argv, "be:q:r::")) != -1) {
 		if (c == 'e')
@@ -49,8 +48,10 @@ options(int argc, char *const *argv, struct options *o)
 	o->password = argv[1];
 	if (!o->password && !o->random)
 		o->random = VTOOL_RANDOM;
-	if (o->policy[strcspn(o->policy, " \t\n'\"")])
+	if (strchr(o->policy, '@') == 0 &&
+	    strcmp(o->policy, "bounce-no-mailbox"))
 		strerr_dief(EXIT_PERM, "not an address: ", o->policy);
+	vtool_policy_ok(o->policy);
 }
 
 static void
@@ -73,12 +74,12 @@ fill(struct vdomain *d, struct options const *o, char const *hash)
 	stralloc s = STRALLOC_ZERO;
 	int r = -1;
 
-	if (stralloc_cats(&s, "| ") &&
-	    stralloc_catb(&s, d->path.s, strlen(d->path.s) -
-	    strlen(d->name.s) - strlen("domains/")) &&
-	    stralloc_cats(&s, "bin/vdelivermail '' ") &&
-	    stralloc_cats(&s, o->policy) && stralloc_append(&s, '\n'))
-		r = vdomain_write(d, ".qmail-default", s.s, s.len);
+	if (!o->quota)
+		p.quota = vtool_default_quota(d);
+	vtool_policy(d, o->policy, &s);
+	r = vdomain_write(d, ".qmail-default", s.s, s.len);
+	if (r == 1)
+		r = vdomain_usage(d);
 	s.len = 0;
 	if (r == 1 && (!stralloc_cats(&s, d->path.s) ||
 	    !stralloc_cats(&s, "/postmaster") || !stralloc_0(&s)))
@@ -108,7 +109,7 @@ main(int argc, char *const *argv)
 	vtool_password(o.password, o.password ? 0 : o.random, &password);
 	vtool_hash(&password, &hash);
 	if (vdomain_create(&d, o.domain) == 1 && fill(&d, &o, hash.s) == 1 &&
-	    vdomain_publish(&d) == 1 && domainlist_add(&d) == 1) {
+	    vdomain_publish(&d) == 1 && domainlist_add(&d, o.domain) == 1) {
 		vtool_reload();
 		return 0;
 	}

@@ -28,7 +28,6 @@ options(int argc, char *const *argv, struct options *o)
 {
 	int c;
 
-	o->quota = "NOQUOTA";
 	while ((c = getopt(argc, argv, "c:e:nq:r::s")) != -1) {
 		switch (c) {
 		case 'c': o->gecos = optarg; break;
@@ -48,6 +47,25 @@ options(int argc, char *const *argv, struct options *o)
 	o->password = argv[1];
 	if (!o->gecos)
 		o->gecos = o->name;
+}
+
+/* The quota, and whether there may be one user more. */
+static void
+keep_limits(struct vdomain const *d, struct options *o)
+{
+	long long users = 0;
+	char const *line;
+	size_t pos = 0, n;
+
+	if (!o->quota)
+		o->quota = vtool_default_quota(d);
+	if (d->limits.maxpopaccounts < 0)
+		return;
+	while (vpasswd_line(d->vpasswd.s, d->vpasswd.len, &pos, &line, &n))
+		users += n != 0;
+	if (users >= d->limits.maxpopaccounts)
+		strerr_dief(EXIT_PERM, d->name.s,
+		    " has as many users as it may");
 }
 
 static int
@@ -84,12 +102,13 @@ main(int argc, char *const *argv)
 
 	vtool_begin("vadduser");
 	options(argc, argv, &o);
-	vtool_open(&d, o.domain);
 	d.no_cdb = o.slow;
+	vtool_change(&d, o.domain);
 	r = vdomain_user(&d, o.name, &old);
 	if (r != 0)
 		strerr_dief(EXIT_PERM, "the user exists already: ", o.name,
 		    "@", o.domain);
+	keep_limits(&d, &o);
 	if (!o.hash) {
 		vtool_password(o.password, o.random, &password);
 		vtool_hash(&password, &hash);
@@ -98,6 +117,9 @@ main(int argc, char *const *argv)
 	r = add(&d, &o, o.hash);
 	if (r == 0)
 		strerr_dief(EXIT_PERM, "no colon may be in a comment or hash");
+	if (r == -1 && errno == EEXIST)
+		strerr_dief(EXIT_PERM, d.path.s, "/", o.name, " exists already,"
+		    " and is nobody's: move it away, or vdeluser it");
 	if (r == -1)
 		strerr_diefusys(EXIT_TEMP, "add ", o.name, "@", o.domain);
 	return 0;

@@ -11,6 +11,7 @@
 
 #include "lib/assign.h"
 #include "lib/cdbfile.h"
+#include "lib/mailbox.h"
 #include "users/mailboxes.h"
 #include "users/removetree.h"
 #include "users/textfile.h"
@@ -61,7 +62,8 @@ vdomain_open(struct vdomain *d, char const *domain)
 		d->dir = open(a.home, DIRECTORY);
 		r = d->dir != -1 && stralloc_cats(&d->name, a.user) &&
 		    stralloc_0(&d->name) && stralloc_cats(&d->path, a.home) &&
-		    stralloc_0(&d->path) ? read_vpasswd(d) : -1;
+		    stralloc_0(&d->path) && read_vpasswd(d) == 1 ?
+		    limits_read(d->dir, &d->limits) : -1;
 	}
 	stralloc_free(&key);
 	stralloc_free(&a.sa);
@@ -97,7 +99,7 @@ vdomain_create(struct vdomain *d, char const *domain)
 	if (removetree(AT_FDCWD, path) == -1 || mkdir(path, 0700) == -1)
 		return -1;
 	d->dir = open(path, DIRECTORY);
-	return d->dir == -1 ? -1 : 1;
+	return d->dir == -1 ? -1 : limits_read(d->dir, &d->limits);
 }
 
 int
@@ -172,12 +174,38 @@ changed(struct vdomain const *d, char const *name, struct vpasswd const *p,
 	return done ? 1 : vpasswd_format(out, p);
 }
 
+/* The flags that the domain's limits set for everybody stand in the tables,
+ * not in vpasswd: a user who may override them is left as he is.
+ */
 static int
-write_cdb(struct vdomain const *d, stralloc const *text)
+add_user(struct vdomain const *d, struct cdbmaker *m, char const *line,
+    size_t n)
+{
+	static struct vpasswd p = VPASSWD_ZERO;
+	static stralloc out = STRALLOC_ZERO;
+	size_t len = vpasswd_name(line, n);
+	int r;
+
+	if (d->limits.flags && vpasswd_parse(line, n, &p) == 1 &&
+	    !(p.flags & MAILBOX_OVERRIDE)) {
+		p.flags |= d->limits.flags;
+		out.len = 0;
+		r = vpasswd_format(&out, &p);
+		if (r != 1)
+			return r;
+		line = out.s;
+		n = out.len - 1;
+	}
+	return cdbmaker_add(m, line, len, line + len + 1, n - len - 1);
+}
+
+static int
+write_cdb(struct vdomain const *d)
 {
 	struct cdbmaker m = CDBMAKER_ZERO;
 	size_t pos = 0, n, len;
 	char const *line;
+	int r = 1;
 
 	if (cdbmaker_open(&m, "vpasswd.cdb", 0600) == -1)
 		return -1;
@@ -185,44 +213,97 @@ write_cdb(struct vdomain const *d, stralloc const *text)
 		cdbmaker_abort(&m);
 		return -1;
 	}
-	while (vpasswd_line(text->s, text->len, &pos, &line, &n)) {
+	while (r != -1 && vpasswd_line(d->vpasswd.s, d->vpasswd.len, &pos,
+	    &line, &n)) {
 		len = vpasswd_name(line, n);
-		if (len && len < n && cdbmaker_add(&m, line, len,
-		    line + len + 1, n - len - 1) == -1)
-			return -1;
+		if (len && len < n)
+			r = add_user(d, &m, line, n);
 	}
-	return cdbmaker_commit(&m);
+	return r == -1 ? -1 : cdbmaker_commit(&m);
 }
 
+/* In the domain's own directory. */
 static int
-write_vpasswd(struct vdomain const *d, stralloc const *text)
+within(struct vdomain const *d, int (*write)(struct vdomain const *))
 {
-	struct textfile_owner const auth = { d->auth.uid, d->auth.gid, 0600 };
 	int r;
 
 	if (fchdir(d->dir) == -1)
 		return -1;
-	r = textfile_write("vpasswd", text->s, text->len, &auth);
-	if (r == 1 && !d->no_cdb)
-		r = write_cdb(d, text);
-	if (fchdir(d->home) == -1)
+	r = write(d);
+	return fchdir(d->home) == -1 ? -1 : r;
+}
+
+static int
+write_vpasswd(struct vdomain const *d)
+{
+	struct textfile_owner const auth = { d->auth.uid, d->auth.gid, 0600 };
+
+	return textfile_write("vpasswd", d->vpasswd.s, d->vpasswd.len, &auth);
+}
+
+int
+vdomain_tables(struct vdomain *d)
+{
+	struct mailboxes table = { d->name.s, d->path.s, d->dir, &d->vpasswd,
+	    &d->limits };
+
+	if (d->no_cdb)
+		return 1;
+	return within(d, write_cdb) == 1 ? mailboxes_write(&table) : -1;
+}
+
+static void
+table_path(struct vdomain const *d, char *out, size_t n)
+{
+	snprintf(out, n, "users/mailbox/%s.cdb", d->name.s);
+}
+
+int
+vdomain_stale(struct vdomain const *d)
+{
+	struct stat dir, table;
+	char path[160];
+
+	table_path(d, path, sizeof path);
+	if (fstat(d->dir, &dir) == -1)
 		return -1;
-	return r;
+	if (lstat(path, &table) == -1)
+		return errno == ENOENT ? 1 : -1;
+	if (table.st_mtim.tv_sec != dir.st_mtim.tv_sec)
+		return table.st_mtim.tv_sec < dir.st_mtim.tv_sec;
+	return table.st_mtim.tv_nsec < dir.st_mtim.tv_nsec;
+}
+
+int
+vdomain_settled(struct vdomain const *d)
+{
+	char path[160];
+
+	table_path(d, path, sizeof path);
+	return utimensat(AT_FDCWD, path, 0, AT_SYMLINK_NOFOLLOW) == -1 ?
+	    -1 : 1;
+}
+
+int
+vdomain_put(struct vdomain *d, stralloc *text)
+{
+	stralloc old = d->vpasswd;
+
+	d->vpasswd = *text;
+	*text = old;
+	return within(d, write_vpasswd) == 1 ? vdomain_tables(d) : -1;
 }
 
 int
 vdomain_set(struct vdomain *d, char const *name, struct vpasswd const *p)
 {
 	stralloc text = STRALLOC_ZERO;
-	struct mailboxes table = { d->name.s, d->path.s, d->dir, &text };
 	int r = changed(d, name, p, &text);
 
 	if (r == 1)
-		r = write_vpasswd(d, &text);
-	if (r == 1 && !d->no_cdb)
-		r = mailboxes_write(&table);
-	stralloc_free(&d->vpasswd);
-	d->vpasswd = text;
+		r = vdomain_put(d, &text);
+	stralloc_free(&text);
 	return r;
 }
 
@@ -270,6 +351,65 @@ int
 vdomain_remove_user(struct vdomain *d, char const *name)
 {
 	return removetree(d->dir, name);
+}
+
+int
+vdomain_read(struct vdomain const *d, char const *file, stralloc *out)
+{
+	int fd = openat(d->dir, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
+	    O_CLOEXEC);
+	struct stat st;
+	int e, r = -1;
+
+	if (fd == -1)
+		return errno == ENOENT ? 0 : -1;
+	if (fstat(fd, &st) != -1) {
+		errno = S_ISREG(st.st_mode) ? EFBIG : EINVAL;
+		if (S_ISREG(st.st_mode) && st.st_size <= VDOMAIN_FILE)
+			r = slurp(out, fd) ? 1 : -1;
+	}
+	e = errno;
+	close(fd);
+	errno = e;
+	return r;
+}
+
+int
+vdomain_unlink(struct vdomain *d, char const *file)
+{
+	if (unlinkat(d->dir, file, 0) == -1 && errno != ENOENT)
+		return -1;
+	return fsync(d->dir) == -1 ? -1 : 1;
+}
+
+int
+vdomain_usage(struct vdomain *d)
+{
+	static char const *const sub[] = { ".usage", ".usage/tmp" };
+	char quota[64];
+	size_t i;
+
+	limits_domain_quota(&d->limits, quota, sizeof quota);
+	for (i = 0; *quota && i < sizeof sub / sizeof *sub; i++)
+		if (mkdirat(d->dir, sub[i], 0700) == -1 && errno != EEXIST)
+			return -1;
+	for (i = 2; *quota && i--;)
+		if (fchownat(d->dir, sub[i], d->vmail.uid, d->vmail.gid,
+		    AT_SYMLINK_NOFOLLOW) == -1)
+			return -1;
+	return 1;
+}
+
+void
+vdomain_close(struct vdomain *d)
+{
+	if (d->dir != -1)
+		close(d->dir);
+	if (d->home != -1)
+		close(d->home);
+	stralloc_free(&d->name);
+	stralloc_free(&d->path);
+	stralloc_free(&d->vpasswd);
 }
 
 int

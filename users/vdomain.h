@@ -14,6 +14,9 @@
 
 #include "lib/role.h"
 #include "lib/vpasswd.h"
+#include "users/limits.h"
+
+enum { VDOMAIN_FILE = 1048576 };	/* as local has it for .qmail files */
 
 struct vdomain {
 	stralloc name;		/* the real one, of an alias too; with NUL */
@@ -21,10 +24,11 @@ struct vdomain {
 	struct role auth, vmail;
 	int home, dir;		/* descriptors */
 	stralloc vpasswd;	/* as it is in the file */
+	struct limits limits;	/* of .qmailadmin-limits, or the default */
 	int no_cdb;		/* leave the tables for later */
 };
 #define VDOMAIN_ZERO { STRALLOC_ZERO, STRALLOC_ZERO, { 0, 0 }, { 0, 0 }, \
-	-1, -1, STRALLOC_ZERO, 0 }
+	-1, -1, STRALLOC_ZERO, LIMITS_NONE, 0 }
 
 /* Opens the domain, and reads its vpasswd.  1; 0 no such domain; -1 with
  * errno.
@@ -50,6 +54,22 @@ extern int vdomain_user(struct vdomain const *d, char const *name,
 extern int vdomain_set(struct vdomain *d, char const *name,
     struct vpasswd const *p);
 
+/* The same with a whole new vpasswd, which *text is; *text has the old one
+ * afterwards.  1, -1.
+ */
+extern int vdomain_put(struct vdomain *d, stralloc *text);
+
+/* What is made of vpasswd and the .qmail files, vpasswd.cdb and the mailbox
+ * table, is made anew.  1, -1.
+ */
+extern int vdomain_tables(struct vdomain *d);
+/* Is the table older than what it is made of, since a tool was killed or
+ * somebody edited?  Only the domain's own directory is looked at.  1, 0, -1.
+ */
+extern int vdomain_stale(struct vdomain const *d);
+/* Says that it is not: the last change has no part in the tables. */
+extern int vdomain_settled(struct vdomain const *d);
+
 /* The directory of a user, with an empty Maildir in it.  1, -1 (EEXIST). */
 extern int vdomain_make_user(struct vdomain *d, char const *name);
 extern int vdomain_remove_user(struct vdomain *d, char const *name);
@@ -57,5 +77,20 @@ extern int vdomain_remove_user(struct vdomain *d, char const *name);
 /* A small file of the domain: .qmail-default.  1, -1. */
 extern int vdomain_write(struct vdomain *d, char const *file, char const *s,
     size_t n);
+/* Appends what is in it to *out.  1; 0 there is none; -1 (EFBIG: more than
+ * VDOMAIN_FILE bytes; ELOOP: a symbolic link).
+ */
+extern int vdomain_read(struct vdomain const *d, char const *file,
+    stralloc *out);
+
+extern int vdomain_unlink(struct vdomain *d, char const *file); /* 1, -1 */
+
+/* Makes .usage, where local counts what the domain holds, if the limits give
+ * it a quota.  1, -1.
+ */
+extern int vdomain_usage(struct vdomain *d);
+
+/* Closes and frees. */
+extern void vdomain_close(struct vdomain *d);
 
 #endif

@@ -3,13 +3,10 @@
  * Runs as: root.  Reads: users/assign, users/cdb, vpasswd files.  Writes:
  * standard output.  Trusts: its caller.  Trusted by: the administrator.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <skalibs/djbunix.h>
 #include <skalibs/strerr.h>
 
 #include "lib/exitcode.h"
@@ -37,8 +34,9 @@ number(char const *wanted, char letter, char const *label, unsigned long u)
 }
 
 static void
-show(char const *domain, char const *wanted)
+show(char const *domain, void *arg)
 {
+	char const *wanted = arg;
 	struct vdomain d = VDOMAIN_ZERO;
 	unsigned long users = 0;
 	size_t pos = 0, n;
@@ -56,36 +54,7 @@ show(char const *domain, char const *wanted)
 	number(wanted, 't', "users:  ", users);
 	if (!*wanted)
 		vtool_say("", "");
-	close(d.dir);
-	close(d.home);
-	stralloc_free(&d.name);
-	stralloc_free(&d.path);
-	stralloc_free(&d.vpasswd);
-}
-
-/* "+domain-:domain:..." of users/assign */
-static void
-show_all(char const *wanted)
-{
-	stralloc all = STRALLOC_ZERO;
-	char const *line, *second;
-	size_t pos = 0, n, len;
-	char name[128];
-
-	if (!openslurpclose(&all, "users/assign") && errno != ENOENT)
-		strerr_diefusys(EXIT_TEMP, "read users/assign");
-	while (vpasswd_line(all.s, all.len, &pos, &line, &n)) {
-		len = vpasswd_name(line, n);
-		if (len < 3 || len >= n || len >= sizeof name ||
-		    *line != '+' || line[len-1] != '-')
-			continue;
-		second = line + len + 1;
-		if (!memchr(second, '.', vpasswd_name(second, n - len - 1)))
-			continue;
-		memcpy(name, line + 1, len - 2);
-		name[len - 2] = 0;
-		show(name, wanted);
-	}
+	vdomain_close(&d);
 }
 
 int
@@ -103,7 +72,7 @@ main(int argc, char *const *argv)
 			wanted[used++] = c;
 	}
 	if (optind == argc)
-		show_all(wanted);
+		vtool_domains(1, show, wanted);
 	for (; optind < argc; optind++)
 		show(vtool_domain(argv[optind]), wanted);
 	return 0;

@@ -1,5 +1,6 @@
 #include "users/vtool.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
@@ -16,9 +17,11 @@
 
 #include <skalibs/allreadwrite.h>
 #include <skalibs/bytestr.h>
+#include <skalibs/djbunix.h>
 #include <skalibs/strerr.h>
 #include <skalibs/types.h>
 
+#include "lib/control.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
 #include "lib/job.h"
@@ -71,18 +74,32 @@ vtool_domain(char const *s)
 	return domain;
 }
 
+static char *
+default_domain(char const *user)
+{
+	stralloc domain = STRALLOC_ZERO;
+	int r = control_line("control/defaultvdomain", &domain);
+
+	if (r == 0)
+		strerr_dief(EXIT_PERM, "not user@domain: ", user);
+	if (r == -1)
+		strerr_diefusys(EXIT_TEMP, "read control/defaultvdomain");
+	if (!stralloc_0(&domain))
+		die_memory();
+	return domain.s;
+}
+
 char *
 vtool_address(char const *s, char **domain)
 {
 	char *address = lower(s);
 	char *at = strchr(address, '@');
 
-	if (!at)
-		strerr_dief(EXIT_PERM, "not user@domain: ", s);
-	*at++ = 0;
+	if (at)
+		*at++ = 0;
 	if (!mailbox_name_ok(address, strlen(address)))
 		strerr_dief(EXIT_PERM, "not a user name: ", address);
-	*domain = vtool_domain(at);
+	*domain = vtool_domain(at ? at : default_domain(address));
 	return address;
 }
 
@@ -95,6 +112,121 @@ vtool_open(struct vdomain *d, char const *domain)
 		strerr_diefusys(EXIT_TEMP, "open the domain ", domain);
 	if (r == 0)
 		strerr_dief(EXIT_PERM, "no such domain: ", domain);
+}
+
+void
+vtool_change(struct vdomain *d, char const *domain)
+{
+	int r;
+
+	vtool_open(d, domain);
+	r = vdomain_stale(d);
+	if (r == 1)
+		r = vdomain_tables(d);
+	if (r == -1)
+		strerr_diefusys(EXIT_TEMP, "write the tables of ", domain);
+}
+
+/* "+domain-:domain:..." of users/assign */
+void
+vtool_domains(int aliases, void (*f)(char const *, void *), void *arg)
+{
+	stralloc all = STRALLOC_ZERO;
+	char const *line, *second;
+	size_t pos = 0, n, len, real;
+	char name[128];
+
+	if (!openslurpclose(&all, "users/assign") && errno != ENOENT)
+		strerr_diefusys(EXIT_TEMP, "read users/assign");
+	while (vpasswd_line(all.s, all.len, &pos, &line, &n)) {
+		len = vpasswd_name(line, n);
+		if (len < 3 || len >= n || len >= sizeof name ||
+		    *line != '+' || line[len-1] != '-')
+			continue;
+		second = line + len + 1;
+		real = vpasswd_name(second, n - len - 1);
+		if (!memchr(second, '.', real) || (!aliases &&
+		    (real != len - 2 || memcmp(second, line + 1, real))))
+			continue;
+		memcpy(name, line + 1, len - 2);
+		name[len - 2] = 0;
+		f(name, arg);
+	}
+	stralloc_free(&all);
+}
+
+void
+vtool_policy_ok(char const *word)
+{
+	if (!*word || word[strcspn(word, " \t\r\n'\"\\$`&;|<>(){}*?~#")] ||
+	    *word == '/' || *word == '.')
+		strerr_dief(EXIT_PERM, "not a user or address: ", word);
+}
+
+void
+vtool_policy(struct vdomain const *d, char const *word, stralloc *out)
+{
+	struct vpasswd p = VPASSWD_ZERO;
+	char const *at = "", *domain = "";
+	size_t home = strlen(d->path.s) - strlen(d->name.s) -
+	    strlen("domains/");
+
+	vtool_policy_ok(word);
+	if (!strchr(word, '@') && strcmp(word, "delete") &&
+	    strcmp(word, "bounce-no-mailbox")) {
+		vtool_user(d, word, &p);
+		at = "@";
+		domain = d->name.s;
+	}
+	if (!stralloc_cats(out, "| ") || !stralloc_catb(out, d->path.s, home) ||
+	    !stralloc_cats(out, "bin/vdelivermail '' ") ||
+	    !stralloc_cats(out, word) || !stralloc_cats(out, at) ||
+	    !stralloc_cats(out, domain) || !stralloc_append(out, '\n'))
+		die_memory();
+	stralloc_free(&p.sa);
+}
+
+char *
+vtool_default_quota(struct vdomain const *d)
+{
+	stralloc line = STRALLOC_ZERO;
+	char quota[64];
+	char *out;
+	int r;
+
+	limits_user_quota(&d->limits, quota, sizeof quota);
+	if (*quota)
+		return vtool_quota(quota);
+	r = control_line("control/defaultquota", &line);
+	if (r == -1 || (r == 1 && !stralloc_0(&line)))
+		strerr_diefusys(EXIT_TEMP, "read control/defaultquota");
+	out = vtool_quota(r == 1 ? line.s : "NOQUOTA");
+	stralloc_free(&line);
+	return out;
+}
+
+static int
+is_of(char const *file, char const *name, char const *domain)
+{
+	char const *at = strrchr(file, '@');
+
+	return at && strcmp(at + 1, domain) == 0 && (!name || at == file ||
+	    ((size_t)(at - file) == strlen(name) &&
+	    !memcmp(file, name, at - file)));
+}
+
+void
+vtool_not_full(struct vdomain const *d, char const *name)
+{
+	DIR *dir = opendir("users/full");
+	struct dirent *e;
+
+	if (!dir)
+		return;
+	while ((e = readdir(dir)) != 0)
+		if (is_of(e->d_name, name, d->name.s))
+			unlinkat(dirfd(dir), e->d_name, 0);
+	closedir(dir);
 }
 
 void
@@ -241,6 +373,8 @@ vtool_quota(char const *s)
 		strerr_dief(EXIT_PERM, "not a quota: ", s);
 	rest += unit != 1;
 	rest += unit != 1 && (*rest == 'B' || *rest == 'b');
+	if (unit == 1 && strcmp(rest, "C") == 0)
+		return strdup(s);
 	rest += unit == 1 && *rest == 'S';
 	/* "1000S,50C": the count stays as it is */
 	if (*rest && (*rest != ',' || strspn(rest + 1, "0123456789") + 2 !=

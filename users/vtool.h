@@ -17,11 +17,42 @@ extern void vtool_begin(char const *prog);
 /* s in lower case; dies unless it may be a domain. */
 extern char *vtool_domain(char const *s);
 
-/* Cuts user@domain, in lower case, in two; *domain points into it. */
+/* Cuts user@domain, in lower case, in two; a user alone is one of
+ * control/defaultvdomain.
+ */
 extern char *vtool_address(char const *s, char **domain);
 
 /* vdomain_open; dies if there is none. */
 extern void vtool_open(struct vdomain *d, char const *domain);
+
+/* The same, of a domain that is going to be changed: tables that a killed tool
+ * has left behind are mended first.
+ */
+extern void vtool_change(struct vdomain *d, char const *domain);
+
+/* Calls f for each virtual domain that users/assign names, alias domains
+ * only if asked.
+ */
+extern void vtool_domains(int aliases, void (*f)(char const *, void *),
+    void *arg);
+
+/* The .qmail-default that does this with mail for unknown names:
+ * "bounce-no-mailbox", "delete", an address, or a user of the domain.
+ */
+extern void vtool_policy_ok(char const *word);	/* or dies */
+extern void vtool_policy(struct vdomain const *d, char const *word,
+    stralloc *out);
+
+/* The quota of a new user who is given none: the domain's, or
+ * control/defaultquota, or NOQUOTA.
+ */
+extern char *vtool_default_quota(struct vdomain const *d);
+
+/* Takes away the mark that the user's mailbox is full (users/full), or the
+ * marks of all users.  What does not work is no trouble: marks are not
+ * believed for long.
+ */
+extern void vtool_not_full(struct vdomain const *d, char const *name);
 
 /* The user's entry; dies if there is none. */
 extern void vtool_user(struct vdomain const *d, char const *name,

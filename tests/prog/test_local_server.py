@@ -269,7 +269,8 @@ def test_number_of_messages_may_be_limited(domain, vserver):
 def test_room_made_by_others_is_found(domain, vserver):
     limit(domain, b"2C")
     assert [virtual(vserver, "joe")[:1] for _ in range(2)] == [b"K", b"K"]
-    domain.new(domain.box)[0].unlink()
+    for f in domain.new(domain.box):
+        f.unlink()
     assert virtual(vserver, "joe")[:1] == b"K"
 
 

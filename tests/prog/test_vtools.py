@@ -1,0 +1,398 @@
+"""Aliases, alias domains, policies, flags, quotas and limits of virtual domains."""
+import os
+import pathlib
+import pwd
+import re
+import subprocess
+
+import pytest
+
+import postern
+import userhome
+from userhome import run
+
+pytestmark = pytest.mark.skipif(not postern.have_root(), reason="needs root")
+
+
+@pytest.fixture
+def vhome(scratch):
+    home = userhome.make(scratch / "home")
+    run(home, "vadddomain", "v.example", "pm-secret", check=0)
+    run(home, "vadduser", "-n", "joe@v.example", check=0)
+    return home
+
+
+def everything(home):
+    """Each file below the home directory that a tool may change."""
+    out = {}
+    for top in ("control", "users", "domains"):
+        for f in sorted((home / top).rglob("*")):
+            if f.name != "lock":
+                out[str(f.relative_to(home))] = f.read_bytes() if f.is_file() else None
+    return out
+
+
+def domain(home):
+    return home / "domains/v.example"
+
+
+def known(home, *addresses):
+    return [run(home, "rcptcheck", a).returncode for a in addresses]
+
+
+def field(home, user, letter):
+    return run(home, "vuserinfo", letter, f"{user}@v.example", check=0).stdout.strip()
+
+
+# ---- aliases
+
+def test_an_alias_is_a_file_that_vpopmail_would_read(vhome):
+    run(vhome, "valias", "-i", "joe", "-i", "Ann@Elsewhere.example", "-i", "&x@y.example",
+        "sales.EU@v.example", check=0)
+    f = domain(vhome) / ".qmail-sales:eu"
+    assert f.read_text() == "&joe@v.example\n&Ann@Elsewhere.example\n&x@y.example\n"
+    assert f.stat().st_mode & 0o777 == 0o640
+    assert known(vhome, "sales.eu@v.example", "sales@v.example") == [0, 100]
+
+
+def test_aliases_are_listed_as_vpopmail_lists_them(vhome):
+    run(vhome, "valias", "-i", "joe", "a.b@v.example", check=0)
+    run(vhome, "valias", "-i", "x@y.example", "-i", "z@y.example", "c@v.example", check=0)
+    out = run(vhome, "valias", "-s", "v.example", check=0).stdout
+    assert sorted(out.splitlines()) == [
+        "a.b@v.example -> &joe@v.example", "c@v.example -> &x@y.example",
+        "c@v.example -> &z@y.example"]
+    assert run(vhome, "valias", "c@v.example", check=0).stdout.count("c@v.example -> ") == 2
+    assert sorted(run(vhome, "valias", "-n", "v.example", check=0).stdout.split()) == [
+        "a.b@v.example", "c@v.example"]
+
+
+def test_lines_and_aliases_can_be_taken_out(vhome):
+    before = everything(vhome)
+    run(vhome, "valias", "-i", "joe", "-i", "x@y.example", "a@v.example", check=0)
+    run(vhome, "valias", "-r", "joe", "a@v.example", check=0)
+    assert (domain(vhome) / ".qmail-a").read_text() == "&x@y.example\n"
+    run(vhome, "valias", "-r", "x@y.example", "a@v.example", check=0)
+    assert everything(vhome) == before
+    run(vhome, "valias", "-i", "joe", "a@v.example", check=0)
+    run(vhome, "valias", "-d", "a@v.example", check=0)
+    assert everything(vhome) == before
+
+
+def test_an_alias_in_front_of_a_mailbox_is_pointed_out(vhome):
+    r = run(vhome, "valias", "-i", "x@y.example", "joe@v.example", check=0)
+    assert "joe@v.example is a mailbox too" in r.stderr
+
+
+# ---- alias domains
+
+def test_an_alias_domain_is_known_and_goes_with_its_domain(vhome):
+    before = everything(vhome)
+    run(vhome, "valiasdomain", "Also.example", "v.example", check=0)
+    assert "+also.example-:v.example:" in (vhome / "users/assign").read_text()
+    assert known(vhome, "joe@also.example", "no@also.example") == [0, 100]
+    assert "alias of: v.example" in run(vhome, "vdominfo", "also.example", check=0).stdout
+    run(vhome, "vdeldomain", "also.example", check=0)
+    assert everything(vhome) == before
+    # vpopmail's other order
+    run(vhome, "valiasdomain", "v.example", "also.example", check=0)
+    assert known(vhome, "joe@also.example") == [0]
+    run(vhome, "vdeldomain", "v.example", check=0)
+    for f in ("users/assign", "control/virtualdomains", "control/rcpthosts"):
+        assert "also" not in (vhome / f).read_text()
+
+
+# ---- unknown names
+
+@pytest.mark.parametrize("policy,word,code", [
+    ("delete", "delete", 0), ("joe", "joe@v.example", 0), ("x@y.example", "x@y.example", 0)])
+def test_the_policy_for_unknown_names_can_be_changed(vhome, policy, word, code):
+    before = everything(vhome)
+    assert run(vhome, "vcatchall", "v.example", check=0).stdout == "bounce-no-mailbox\n"
+    run(vhome, "vcatchall", "v.example", policy, check=0)
+    assert (domain(vhome) / ".qmail-default").read_text() == \
+        f"| {vhome}/bin/vdelivermail '' {word}\n"
+    assert run(vhome, "vcatchall", "v.example", check=0).stdout == word + "\n"
+    assert known(vhome, "nobody@v.example") == [code]
+    run(vhome, "vcatchall", "v.example", "bounce-no-mailbox", check=0)
+    assert everything(vhome) == before
+
+
+@pytest.mark.parametrize("text,word", [
+    ("# vpopmail's\n| /x/vdelivermail '' delete\n", "delete"),
+    ("|/x/vdelivermail '' bounce-no-mailbox", "bounce-no-mailbox"),
+    ("| /x/vdelivermail '' /d/v.example/joe\r\n", "/d/v.example/joe"),
+    ("&x@y.example\n", "custom"), ("", "custom")])
+def test_vpopmails_policies_are_understood(vhome, text, word):
+    (domain(vhome) / ".qmail-default").write_text(text)
+    run(vhome, "vmkpasswd", "v.example", check=0)
+    assert run(vhome, "vcatchall", "v.example", check=0).stdout == word + "\n"
+
+
+# ---- users
+
+def test_flags_are_those_of_vpopmail(vhome):
+    # the letters of vpopmail's vmoduser, each with its bit
+    bits = {"d": 0x1, "p": 0x2, "w": 0x4, "i": 0x8, "b": 0x10, "r": 0x20, "u": 0x40, "0": 0x80,
+            "1": 0x100, "2": 0x200, "3": 0x400, "s": 0x800, "a": 0x1000, "o": 0x2000,
+            "f": 0x4000, "F": 0x8000, "S": 0x10000, "E": 0x20000, "m": 0x40000}
+    for letter, bit in bits.items():
+        run(vhome, "vmoduser", "-x" + letter, "joe@v.example", check=0)
+        assert field(vhome, "joe", "-g") == str(bit)
+    run(vhome, "vmoduser", "-p", "joe@v.example", check=0)
+    assert field(vhome, "joe", "-g") == str(0x40002)
+    run(vhome, "vmoduser", "-x", "joe@v.example", check=0)
+    assert field(vhome, "joe", "-g") == "0"
+
+
+def test_a_user_who_takes_no_mail_is_refused(vhome):
+    run(vhome, "vmoduser", "-b", "joe@v.example", check=0)
+    assert "disabled" in run(vhome, "rcptcheck", "joe@v.example", check=100).stdout
+
+
+def test_comment_hash_and_quota_of_everybody(vhome):
+    run(vhome, "vmoduser", "-c", "All", "-e", "$1$x", "-q", "1M", "v.example", check=0)
+    for user in ("joe", "postmaster"):
+        assert [field(vhome, user, l) for l in ("-c", "-p", "-q")] == ["All", "$1$x", "1048576S"]
+    run(vhome, "vsetuserquota", "joe@v.example", "1000S,5C", check=0)
+    assert field(vhome, "joe", "-q") == "1000S,5C"
+    run(vhome, "vsetuserquota", "v.example", "NOQUOTA", check=0)
+    assert field(vhome, "joe", "-q") == field(vhome, "postmaster", "-q") == "NOQUOTA"
+
+
+def test_a_new_password_is_hashed(vhome):
+    a = userhome.Authd(vhome)
+    try:
+        run(vhome, "vmoduser", "-C", "new secret", "joe@v.example", check=0)
+        assert a.ask("joe@v.example", "new secret")[:1] == b"K"
+    finally:
+        a.end()
+
+
+# ---- defaults and limits
+
+def test_new_users_get_the_default_quota_and_domain(vhome):
+    (vhome / "control/defaultquota").write_text("10M\n")
+    (vhome / "control/defaultvdomain").write_text("v.example\n")
+    run(vhome, "vadduser", "-n", "ann", check=0)
+    assert field(vhome, "ann", "-q") == "10485760S"
+    run(vhome, "vmoddomlimits", "-q", "1M", "-m", "9", "v.example", check=0)
+    run(vhome, "vadduser", "-n", "bob", check=0)
+    run(vhome, "vadduser", "-n", "-q", "NOQUOTA", "eve", check=0)
+    assert (field(vhome, "bob", "-q"), field(vhome, "eve", "-q")) == ("1048576S,9C", "NOQUOTA")
+
+
+def test_limits_keep_what_they_do_not_know(vhome):
+    f = domain(vhome) / ".qmailadmin-limits"
+    f.write_text("# ours\nmaxmailinglists: 3\nperm_quota 7\nmaxaliases\t5\ndisable_pop\n")
+    run(vhome, "vmoddomlimits", "-A", "1", "-F", "-1", "v.example", check=0)
+    out = run(vhome, "vmoddomlimits", "-S", "v.example", check=0).stdout
+    assert out == f.read_text() == ("# ours\nmaxmailinglists: 3\nperm_quota 7\ndisable_pop\n"
+                                    "maxaliases: 1\nmaxforwards: -1\n")
+    run(vhome, "vmoddomlimits", "-D", "v.example", check=0)
+    assert not f.exists()
+
+
+def test_no_more_users_aliases_and_forwards_than_allowed(vhome):
+    run(vhome, "vmoddomlimits", "-P", "3", "-A", "1", "-F", "1", "v.example", check=0)
+    run(vhome, "vadduser", "-n", "ann@v.example", check=0)
+    run(vhome, "valias", "-i", "joe", "a@v.example", check=0)
+    run(vhome, "valias", "-i", "x@y.example", "f@v.example", check=0)
+    before = everything(vhome)
+    for what, args in [("users", ["vadduser", "-n", "bob@v.example"]),
+                       ("aliases", ["valias", "-i", "ann", "b@v.example"]),
+                       ("forwards", ["valias", "-i", "x@y.example", "g@v.example"])]:
+        assert f"as many {what} as it may" in run(vhome, *args, check=100).stderr
+    assert everything(vhome) == before
+
+
+def test_what_the_domain_may_not_no_user_may(vhome):
+    run(vhome, "vmoduser", "-o", "postmaster@v.example", check=0)
+    run(vhome, "vmoddomlimits", "-g", "p", "v.example", check=0)
+    a = userhome.Authd(vhome)
+    try:
+        run(vhome, "vpasswd", "joe@v.example", "secret", check=0)
+        assert a.ask("joe@v.example", "secret") == b"N"
+        assert a.ask("postmaster@v.example", "pm-secret")[:1] == b"K"
+        assert field(vhome, "joe", "-g") == "0"     # the user's own line stays
+        run(vhome, "vmoddomlimits", "-g", "", "v.example", check=0)
+        assert a.ask("joe@v.example", "secret")[:1] == b"K"
+    finally:
+        a.end()
+
+
+def test_the_default_limits_are_for_domains_without_their_own(vhome):
+    (vhome / "control/vlimits.default").write_text("maxpopaccounts: 2\n")
+    assert "as many users" in run(vhome, "vadduser", "-n", "ann@v.example", check=100).stderr
+
+
+# ---- what is wrong changes nothing
+
+BAD = [
+    ["valias", "-i", "x@y.example", "../a@v.example"], ["valias", "-i", "", "a@v.example"],
+    ["valias", "-i", "a\nb@c.example", "a@v.example"], ["valias", "-i", "#x", "a@v.example"],
+    ["valias", "-i", "a b@c.example", "a@v.example"], ["valias", "-i", "x@y.example", "a@w.example"],
+    ["valias", "-i", "x" * 1001, "a@v.example"], ["valias", "-i", "x@y.example", "default@v.example"],
+    ["valias", "-i", "joe", "-i", "joe", "a@v.example"], ["valias", "-i", "joe", "v.example"],
+    ["valias", "-d", "joe@v.example"], ["valias", "-r", "x@y.example", "a@v.example"],
+    ["valias", "-i", "x@y.example", "x" * 65 + "@v.example"], ["valias", "-s", "no@v.example"],
+    ["valiasdomain", "a.example", "b.example"], ["valiasdomain", "v.example", "v.example"],
+    ["valiasdomain", "../x", "v.example"], ["valiasdomain", "nodot", "v.example"],
+    ["vcatchall", "v.example", "nobody"], ["vcatchall", "v.example", "/etc/passwd"],
+    ["vcatchall", "v.example", "a'b@c"], ["vcatchall", "v.example", "`x`@c"],
+    ["vcatchall", "v.example", ""], ["vcatchall", "w.example", "delete"],
+    ["vmoduser", "-c", "a:b", "joe@v.example"], ["vmoduser", "-c", "a\nb", "v.example"],
+    ["vmoduser", "-q", "x", "joe@v.example"], ["vmoduser", "-p", "no@v.example"],
+    ["vmoduser", "-p", "w.example"], ["vmoduser", "-C", "", "joe@v.example"],
+    ["vmoduser", "-Z", "joe@v.example"],
+    ["vsetuserquota", "joe@v.example", "much"], ["vsetuserquota", "no@v.example", "1M"],
+    ["vsetuserquota", "joe@v.example", "10S,5S"], ["vsetuserquota", "joe@v.example"],
+    ["vmoddomlimits", "-P", "x", "v.example"], ["vmoddomlimits", "-g", "z", "v.example"],
+    ["vmoddomlimits", "-P", "1", "w.example"], ["vmoddomlimits", "v.example"],
+    ["vmkpasswd", "w.example"], ["vdeldomain", "w.example"], ["vadduser", "-n", "x" * 65 + "@v.example"],
+    ["vadduser", "-n", "ann"], ["vadddomain", "-e", "a b@c", "n.example", "x"],
+    ["vadddomain", "-e", "nobody", "n.example", "x"],
+]
+
+
+@pytest.mark.parametrize("args", BAD, ids=lambda a: " ".join(a)[:36].replace("\n", "LF"))
+def test_bad_input_is_named_and_changes_nothing(vhome, args):
+    before = everything(vhome)
+    r = run(vhome, *args, check=100)
+    assert args[0] + ": " in r.stderr and r.stdout == ""
+    assert everything(vhome) == before
+
+
+def test_files_of_monstrous_size_or_content_are_temporary_trouble(vhome):
+    (domain(vhome) / ".qmail-big").write_text("&x@y.example\n" * 90000)
+    run(vhome, "vmkpasswd", check=0)
+    before = everything(vhome)
+    r = run(vhome, "valias", "-i", "z@y.example", "big@v.example", check=111)
+    assert ".qmail-big" in r.stderr
+    (vhome / "control/vlimits.default").write_text("maxpopaccounts: many\n")
+    run(vhome, "vadduser", "-n", "ann@v.example", check=111)
+    (vhome / "control/vlimits.default").unlink()
+    assert everything(vhome) == before
+
+
+def test_a_damaged_line_is_named_and_nothing_is_written(vhome):
+    f = domain(vhome) / "vpasswd"
+    f.write_text(f.read_text() + "zed:broken\n")
+    before = everything(vhome)
+    r = run(vhome, "vmoduser", "-p", "v.example", check=111)
+    assert f"{f}: line 3: " in r.stderr
+    after = everything(vhome)
+    for name in ("domains/v.example/vpasswd",):
+        assert after[name] == before[name]
+    r = run(vhome, "vmkpasswd", check=100)
+    assert f"{f}: line 3: " in r.stderr
+    assert known(vhome, "joe@v.example", "zed@v.example") == [0, 100]
+    # the others can be changed, and the line stays
+    run(vhome, "vmoduser", "-p", "joe@v.example", check=0)
+    assert "zed:broken\n" in f.read_text()
+
+
+def test_links_in_the_tree_are_not_followed(vhome, scratch):
+    victim = scratch / "victim"
+    victim.write_text("old\n")
+    for name in (".qmail-a", ".qmailadmin-limits"):
+        (domain(vhome) / name).symlink_to(victim)
+        args = ["valias", "-i", "x@y.example", "a@v.example"] if "qmail-a" == name[1:] else \
+            ["vmoddomlimits", "-P", "1", "v.example"]
+        assert run(vhome, *args).returncode in (100, 111)
+        (domain(vhome) / name).unlink()
+    assert victim.read_text() == "old\n"
+    (vhome / "domains/out.example").symlink_to(scratch)
+    with open(vhome / "users/assign", "w") as f:
+        f.write(f"+out.example-:out.example:1:1:{vhome}/domains/out.example:-::\n.\n")
+    run(vhome, "usersmake", check=0)
+    assert run(vhome, "vadduser", "-n", "joe@out.example").returncode == 111
+    assert not (scratch / "joe").exists()
+
+
+def test_tools_at_the_same_time_lose_nothing(vhome):
+    tools = [["valias", "-i", f"x{i}@y.example", "all@v.example"] for i in range(12)]
+    tools += [["vadduser", "-e", "*", f"u{i}@v.example"] for i in range(6)]
+    tools += [["vmoduser", "-c", f"c{i}", "joe@v.example"] for i in range(6)]
+    running = [subprocess.Popen(t, executable=str(vhome / "bin" / t[0]), env=postern.env(vhome))
+               for t in tools]
+    assert [p.wait(60) for p in running] == [0] * len(tools)
+    assert len((domain(vhome) / ".qmail-all").read_text().splitlines()) == 12
+    assert len((domain(vhome) / "vpasswd").read_text().splitlines()) == 8
+
+
+# ---- killed at each step that changes something
+
+CHANGES = "rename,renameat,renameat2,unlink,unlinkat,mkdir,mkdirat,fsync,fchown,fchownat,rmdir," \
+    "link,utimensat"
+KILLED = {
+    "vadduser": ["vadduser", "-e", "*", "ann@v.example"],
+    "vdeluser": ["vdeluser", "joe@v.example"],
+    "valias": ["valias", "-i", "x@y.example", "sales@v.example"],
+    "vmoduser": ["vmoduser", "-b", "joe@v.example"],
+    "vmoddomlimits": ["vmoddomlimits", "-Q", "5", "-g", "p", "v.example"],
+    "vcatchall": ["vcatchall", "v.example", "delete"],
+}
+
+
+def strace(home, args, *more):
+    """strace runs the tool as its child, which is what counts the calls."""
+    return subprocess.run(["strace", *more, home / "bin" / args[0], *args[1:]],
+                          env=postern.env(home), capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("tool", KILLED)
+def test_killed_at_any_change_the_next_run_finishes_the_work(scratch, tool):
+    args = KILLED[tool]
+
+    def fresh(n):
+        home = userhome.make(scratch / f"home{n}")
+        (home / "users/assign").write_text(
+            f"+v.example-:v.example:{pwd.getpwnam('postern-vmail').pw_uid}:"
+            f"{pwd.getpwnam('postern-vmail').pw_gid}:{home}/domains/v.example:-::\n.\n")
+        run(home, "usersmake", check=0)
+        d = home / "domains/v.example"
+        d.mkdir()
+        (d / ".qmail-default").write_text("| /x/bin/vdelivermail '' bounce-no-mailbox\n")
+        run(home, "vadduser", "-e", "*", "joe@v.example", check=0)
+        return home
+
+    def state(home):
+        table = (home / "users/mailbox/v.example.cdb").read_bytes()
+        return {k: v.replace(str(home).encode(), b"HOME") if v else v
+                for k, v in everything(home).items()
+                if "cdb" not in k and ".tmp." not in k}, table
+
+    home = fresh(0)
+    old = state(home)
+    trace = scratch / "trace"
+    assert strace(home, args, "-o", trace, "-e", f"trace={CHANGES}").returncode == 0
+    new = state(home)
+    assert old != new
+    points, count = [], {}
+    for line in trace.read_text().splitlines():
+        m = re.match(r"(\w+)\(", line)
+        if m:
+            count[m[1]] = count.get(m[1], 0) + 1
+            points.append((m[1], count[m[1]]))
+    assert len(points) >= 5
+    for i, (name, n) in enumerate(points):
+        home = fresh(i + 1)
+        r = strace(home, args, "-o", "/dev/null", "-e", f"trace={name}",
+                   "-e", f"inject={name}:signal=KILL:when={n}")
+        assert r.returncode == -9, (name, n, r)
+        # what is there is whole: old or new, never half a file
+        d = home / "domains/v.example"
+        for line in (d / "vpasswd").read_text().splitlines():
+            assert len(line.split(":")) == 7, (name, n)
+        run(home, "vuserinfo", "-D", "v.example", check=0)
+        # and again: it is done, or was done
+        again = run(home, *args)
+        assert again.returncode == 0 or "already" in again.stderr or \
+            "no such user" in again.stderr, (name, n, again)
+        if "nobody's" in again.stderr:
+            run(home, "vdeluser", args[-1], check=0)
+            run(home, *args, check=0)
+        assert state(home)[0] == new[0], (name, n)
+        run(home, "vmkpasswd", "v.example", check=0)
+        assert state(home)[1] == new[1], (name, n)
