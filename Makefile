@@ -44,8 +44,8 @@ PROGRAMS = \
 	tools/confine tools/quarantine tools/relaytest
 # with libowfat alone: its names and libskarnet's are the same, not its meanings
 OWFAT_PROGRAMS = rblcheck/dnsq
-# what needs NSS or libcrypt: dynamic, each off the hot path
-DYNAMIC = users/getpw users/pwhash
+# what needs NSS, libcrypt or libssl: dynamic, each off the hot path
+DYNAMIC = users/getpw users/pwhash tls/tlsconnect
 SCRIPTS =
 
 all: $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC)
@@ -92,6 +92,7 @@ local/local: local/delivery.o local/instructions.o local/dotqmail.o \
 	local/resend.o local/body.o local/outcome.o local/quota.o local/mailbag.o
 remote/remote: remote/relay.o remote/settings.o remote/hosts.o \
 	remote/deadhosts.o remote/server.o remote/auth.o \
+	remote/tls.o remote/tlsa.o \
 	remote/transaction.o remote/content.o remote/wire.o remote/reply.o \
 	remote/report.o
 local/forward: local/redirect.o
@@ -131,6 +132,8 @@ $(DYNAMIC): %: %.do
 	@echo link $@
 	@$(LD.dynamic) -o $@ $^ $(LIBS)
 users/pwhash: LIBS = -lcrypt
+tls/tlsconnect: tls/stream.do lib/sandbox.do
+tls/tlsconnect: LIBS = -lssl -lcrypto
 
 $(LIB): $(lib.o) lib/cdbfile.lo
 	@rm -f $@

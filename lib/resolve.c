@@ -151,7 +151,7 @@ parse(char *s, struct answer *a)
 	a->type = word(&s);
 	word(&s);
 	a->result = word(&s);
-	word(&s);
+	a->secure = !strcmp(word(&s), "secure");
 	a->detail = word(&s);
 	a->values = s;
 	return *a->detail ? 1 : -1;

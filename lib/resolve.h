@@ -23,6 +23,7 @@ struct resolve {
 struct answer {
 	char const *tag, *type;
 	char const *result;	/* "answer", "nodata", "nxdomain", ... */
+	int secure;		/* DNSSEC vouches for it */
 	char const *detail;
 	char *values;		/* blanks between them; "" none */
 };

@@ -312,6 +312,14 @@ static int const pure[] = {
 	SYS_munmap, SYS_mremap, SYS_brk, SYS_madvise, SYS_clock_gettime
 };
 
+static int const stream[] = {
+	SYS_ppoll, SYS_getrandom, SYS_futex, SYS_getpid, SYS_gettimeofday,
+	SYS_shutdown,
+#ifdef __x86_64__
+	SYS_poll, SYS_time,
+#endif
+};
+
 struct filter {
 	struct sock_filter op[FILTER_SIZE];
 	unsigned short n;
@@ -448,10 +456,9 @@ sandbox_syscalls(void)
 	return install(&f, ALLOW_SPECULATION);
 }
 
-int
-sandbox_pure(void)
+static int
+only(int const *more, size_t n, uint32_t no)
 {
-	uint32_t no = SECCOMP_RET_KILL_PROCESS;
 	struct filter f;
 	size_t i;
 
@@ -461,8 +468,23 @@ sandbox_pure(void)
 	}
 	for (i = 0; i < sizeof pure / sizeof *pure; i++)
 		emit_verdict(&f, BPF_JEQ, (uint32_t)pure[i], SECCOMP_RET_ALLOW);
+	for (i = 0; i < n; i++)
+		emit_verdict(&f, BPF_JEQ, (uint32_t)more[i], SECCOMP_RET_ALLOW);
 	emit_flags(&f, SYS_mmap, 2, PROT_EXEC, no);
 	emit_flags(&f, SYS_mprotect, 2, PROT_EXEC, no);
 	emit_return(&f, no);
 	return install(&f, 0);
+}
+
+int
+sandbox_pure(void)
+{
+	return only(0, 0, SECCOMP_RET_KILL_PROCESS);
+}
+
+int
+sandbox_stream(void)
+{
+	return only(stream, sizeof stream / sizeof *stream,
+	    SECCOMP_RET_ERRNO | EPERM);
 }

@@ -54,6 +54,12 @@ extern int sandbox_syscalls(void);
  */
 extern int sandbox_pure(void);
 
+/* That, and to wait, for time, descriptors and random bytes: for a process
+ * that passes bytes between descriptors which it has, through a library that
+ * may also try for more: everything else is EPERM.
+ */
+extern int sandbox_stream(void);
+
 extern char const *sandbox_missing(void);	/* "landlock", ..., or "" */
 
 #endif

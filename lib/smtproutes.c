@@ -69,8 +69,38 @@ parse_port(struct word w, unsigned int *out)
 	return u != 0;
 }
 
+/* SHA-256 in hexadecimal, with or without colons. */
 static int
-parse_policy(struct word w, unsigned int *out)
+is_digest(struct word w)
+{
+	size_t i, digits = 0;
+
+	for (i = 0; i < w.n; i++)
+		if (w.s[i] && strchr("0123456789abcdefABCDEF", w.s[i]))
+			digits++;
+		else if (w.s[i] != ':')
+			return 0;
+	return digits == 64;
+}
+
+/* What stands behind "=", or null. */
+static int
+takes(unsigned int bit, char const *value, size_t n)
+{
+	struct word w = { value, n };
+
+	switch (bit) {
+	case SMTPROUTES_PIN:
+		return value && is_digest(w);
+	case SMTPROUTES_VERIFY:
+		return !value || (n && n < 256);
+	default:
+		return !value;
+	}
+}
+
+static unsigned int
+policy_bit(struct word name)
 {
 	static struct {
 		char const *name;
@@ -79,21 +109,40 @@ parse_policy(struct word w, unsigned int *out)
 		{ "ipv4", SMTPROUTES_IPV4 }, { "ipv6", SMTPROUTES_IPV6 },
 		{ "ipv4first", SMTPROUTES_IPV4FIRST },
 		{ "plaintext", SMTPROUTES_PLAINTEXT },
-		{ "send8", SMTPROUTES_SEND8 }
+		{ "send8", SMTPROUTES_SEND8 }, { "smtps", SMTPROUTES_SMTPS },
+		{ "notls", SMTPROUTES_NOTLS }, { "may", SMTPROUTES_MAY },
+		{ "encrypt", SMTPROUTES_ENCRYPT },
+		{ "verify", SMTPROUTES_VERIFY }, { "pin", SMTPROUTES_PIN },
+		{ "dane", SMTPROUTES_DANE },
+		{ "dane-only", SMTPROUTES_DANEONLY }
 	};
 	size_t i;
 
+	for (i = 0; i < sizeof words / sizeof *words; i++)
+		if (same(name, words[i].name, strlen(words[i].name)))
+			return words[i].bit;
+	return 0;
+}
+
+static int
+parse_policy(struct word w, struct smtproute *r)
+{
 	while (w.n) {
 		struct word one = before(&w, ',');
+		int valued = one.n && memchr(one.s, '=', one.n);
+		unsigned int bit = policy_bit(before(&one, '='));
 
-		for (i = 0; i < sizeof words / sizeof *words; i++)
-			if (same(one, words[i].name, strlen(words[i].name)))
-				break;
-		if (i == sizeof words / sizeof *words)
+		if (!bit || !takes(bit, valued ? one.s : 0, one.n) ||
+		    (bit & SMTPROUTES_TLS && r->policy & SMTPROUTES_TLS))
 			return 0;
-		*out |= words[i].bit;
+		r->policy |= bit;
+		if (valued) {
+			r->tls = one.s;
+			r->tls_len = one.n;
+		}
 	}
-	return 1;
+	/* TLS from the first byte, and no TLS */
+	return !(r->policy & SMTPROUTES_SMTPS && r->policy & SMTPROUTES_NOTLS);
 }
 
 static int
@@ -125,10 +174,13 @@ parse(struct word line, struct smtproute *out)
 	struct word user = before(&line, '|');
 	struct word password = before(&line, '|');
 
-	if (!parse_relay(relay, &r) || !parse_policy(line, &r.policy)) {
+	if (!parse_relay(relay, &r) || !parse_policy(line, &r)) {
 		errno = EINVAL;
 		return -1;
 	}
+	if (r.port == SMTPROUTES_SMTPS_PORT &&
+	    !(r.policy & SMTPROUTES_NOTLS))
+		r.policy |= SMTPROUTES_SMTPS;
 	r.user = user.s;
 	r.user_len = user.n;
 	r.password = password.s;

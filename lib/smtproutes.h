@@ -13,6 +13,18 @@
  *	ipv4first      try that family first
  *	plaintext      the password may be sent without encryption
  *	send8          send 8-bit bytes also to a host that cannot take them
+ *	smtps          TLS from the first byte (always, on port 465)
+ *
+ * and at most one of these:
+ *
+ *	notls          no TLS
+ *	may            TLS if it can be had, with whatever certificate
+ *	encrypt        TLS, with whatever certificate
+ *	verify[=NAME]  TLS, and a certificate of a known authority for NAME;
+ *	               ".NAME": for a name below it; none: for the host
+ *	pin=HEX        TLS, and a certificate, or a key, with this SHA-256
+ *	dane           as DNS says (RFC 7672), "may" if it says nothing
+ *	dane-only      as DNS says, or not at all
  */
 #ifndef SMTPROUTES_H
 #define SMTPROUTES_H
@@ -26,10 +38,19 @@ enum {
 	SMTPROUTES_IPV6 = 2,
 	SMTPROUTES_IPV4FIRST = 4,
 	SMTPROUTES_PLAINTEXT = 8,
-	SMTPROUTES_SEND8 = 16
+	SMTPROUTES_SEND8 = 16,
+	SMTPROUTES_SMTPS = 32,
+	SMTPROUTES_NOTLS = 64,
+	SMTPROUTES_MAY = 128,
+	SMTPROUTES_ENCRYPT = 256,
+	SMTPROUTES_VERIFY = 512,
+	SMTPROUTES_PIN = 1024,
+	SMTPROUTES_DANE = 2048,
+	SMTPROUTES_DANEONLY = 4096,
+	SMTPROUTES_TLS = 8192 - 64	/* any of these */
 };
 
-enum { SMTPROUTES_PORT = 25 };
+enum { SMTPROUTES_PORT = 25, SMTPROUTES_SMTPS_PORT = 465 };
 
 struct smtproute {
 	char const *relay;	/* brackets taken away; into the list */
@@ -38,6 +59,8 @@ struct smtproute {
 	char const *user, *password;
 	size_t user_len, password_len;
 	unsigned int policy;
+	char const *tls;	/* NAME or HEX */
+	size_t tls_len;
 };
 
 /* Both take a list as control_list makes it.

@@ -8,16 +8,20 @@
 #include <skalibs/types.h>
 
 #include "lib/resolve.h"
+#include "remote/tls.h"
+#include "remote/tlsa.h"
 
 enum {
 	EXCHANGERS = 64,	/* of a domain that are looked at */
-	ASKED = 16,		/* and looked up, the best ones */
+	ASKED = HOSTS_NAMES,	/* and looked up, the best ones */
 	ADDRESSES = 8		/* of one of them, and family, that are used */
 };
 
 struct exchanger {
 	unsigned int preference;
-	char name[256];
+	char name[HOSTS_NAME];
+	char base[HOSTS_NAME];	/* where its CNAME leads */
+	int insecure;		/* DNSSEC does not vouch for its addresses */
 	struct ipaddr ip[2][ADDRESSES]; /* IPv4; IPv6 */
 	size_t n[2];
 };
@@ -30,6 +34,7 @@ struct search {
 	struct resolve names;
 	struct exchanger at[EXCHANGERS];
 	size_t n;
+	int secure;		/* DNSSEC vouches for the list */
 	int failed;		/* some question has no answer for now */
 };
 
@@ -88,6 +93,8 @@ add(struct search *s, unsigned int preference, char const *name, size_t n)
 	x->preference = preference;
 	memcpy(x->name, name, n);
 	x->name[n] = 0;
+	memcpy(x->base, x->name, n + 1);
+	x->insecure = 0;
 	x->n[0] = x->n[1] = 0;
 	return 1;
 }
@@ -150,6 +157,7 @@ find_exchangers(struct search *s)
 	if (resolve_ask(&s->names, "mx", "mx", s->domain) == -1 ||
 	    resolve_answer(&s->names, &a) == -1)
 		return dns_trouble(s, s->domain, "no dnsq");
+	s->secure = a.secure;
 	if (!strcmp(a.result, "nxdomain"))
 		return no_host(s, s->domain);
 	if (!strcmp(a.result, "nodata")) {
@@ -214,6 +222,11 @@ take_addresses(struct search *s, struct answer *a)
 	if (strcmp(a->result, "answer"))
 		s->failed |= strcmp(a->result, "nodata") &&
 		    strcmp(a->result, "nxdomain");
+	else {
+		x->insecure |= !a->secure;
+		if (resolve_valid(a->detail, strlen(a->detail)))
+			memcpy(x->base, a->detail, strlen(a->detail) + 1);
+	}
 	while ((v = resolve_value(a)) && x->n[i % 2] < ADDRESSES)
 		if (ipaddr_scan(v, strlen(v), &x->ip[i % 2][x->n[i % 2]]))
 			x->n[i % 2]++;
@@ -302,15 +315,17 @@ stop_at_own(struct search const *s)
 
 /* Once: two exchangers may be one host. */
 static void
-append(struct hosts *h, struct ipaddr const *ip)
+append(struct hosts *h, struct host_name *name, struct ipaddr const *ip)
 {
 	size_t i;
 
 	for (i = 0; i < h->n; i++)
-		if (!memcmp(&h->ip[i], ip, sizeof *ip))
+		if (!memcmp(&h->at[i].ip, ip, sizeof *ip))
 			return;
-	if (h->n < HOSTS_MOST)
-		h->ip[h->n++] = *ip;
+	if (h->n < HOSTS_MOST) {
+		h->at[h->n].ip = *ip;
+		h->at[h->n++].of = name;
+	}
 }
 
 /* One address of each family in turn: if one of them does not work from
@@ -321,13 +336,18 @@ append_exchanger(struct hosts *h, struct search const *s,
     struct exchanger const *x)
 {
 	int first = !(s->route->policy & SMTPROUTES_IPV4FIRST);
+	struct host_name *name = &h->name[h->names++];
 	size_t i;
 
+	memcpy(name->name, x->name, sizeof name->name);
+	memcpy(name->base, x->base, sizeof name->base);
+	name->secure = s->secure && !x->insecure && *x->name;
+	name->dane = 0;
 	for (i = 0; i < ADDRESSES; i++) {
 		if (i < x->n[first])
-			append(h, &x->ip[first][i]);
+			append(h, name, &x->ip[first][i]);
 		if (i < x->n[!first])
-			append(h, &x->ip[!first][i]);
+			append(h, name, &x->ip[!first][i]);
 	}
 }
 
@@ -341,7 +361,8 @@ conclude(struct hosts *h, struct search *s)
 	for (i = 0; i < s->n; i++)
 		any |= s->at[i].n[0] || s->at[i].n[1];
 	for (i = 0; i < n; i++)
-		append_exchanger(h, s, &s->at[i]);
+		if (s->at[i].n[0] || s->at[i].n[1])
+			append_exchanger(h, s, &s->at[i]);
 	if (h->n)
 		return 1;
 	if (s->failed)
@@ -389,7 +410,11 @@ by_name(struct hosts *h, struct search *s, char const *name, size_t n)
 		return 0;
 	if (find_addresses(s) == -1)
 		return dns_trouble(s, name, "no dnsq");
-	return conclude(h, s);
+	if (conclude(h, s) != 1)
+		return 0;
+	if (tls_asks_dane(s->route))
+		tlsa_find(&s->names, h->name, h->names, s->route->port);
+	return 1;
 }
 
 int
@@ -408,8 +433,9 @@ hosts_find(struct hosts *h, struct settings const *settings,
 	s.report = p;
 	s.names = fresh;
 	s.n = 0;
+	s.secure = route->relay_len != 0;	/* its name is ours */
 	s.failed = 0;
-	h->n = 0;
+	h->n = h->names = 0;
 	if (!(route->relay_len ?
 	    stralloc_catb(&name, route->relay, route->relay_len) :
 	    stralloc_cats(&name, domain)) || !stralloc_0(&name)) {

@@ -6,16 +6,34 @@
 
 #include <stddef.h>
 
+#include <skalibs/stralloc.h>
+
 #include "lib/ipaddr.h"
 #include "lib/smtproutes.h"
 #include "remote/report.h"
 #include "remote/settings.h"
 
-enum { HOSTS_MOST = 20 };
+enum { HOSTS_MOST = 20, HOSTS_NAMES = 16, HOSTS_NAME = 256 };
+
+struct host_name {
+	char name[HOSTS_NAME];	/* "": an address alone */
+	char base[HOSTS_NAME];	/* where its CNAME leads; or of the records */
+	int secure;		/* DNSSEC vouches for name and addresses */
+	int dane;		/* 1 it has records; 0 none; -1 for now unknown */
+	int answered;		/* of use to tlsa.c alone */
+	stralloc tlsa;		/* the records, as dnsq(1) has them */
+};
+
+struct host {
+	struct ipaddr ip;
+	struct host_name *of;
+};
 
 struct hosts {
-	struct ipaddr ip[HOSTS_MOST];
+	struct host at[HOSTS_MOST];
 	size_t n;
+	struct host_name name[HOSTS_NAMES]; /* best first */
+	size_t names;
 };
 
 /* For a domain and its route.  1 found some; 0 not: *p says why. */

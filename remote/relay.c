@@ -2,7 +2,9 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,7 +13,10 @@
 #include "lib/dial.h"
 #include "remote/transaction.h"
 
-enum { TRYING = 900 };		/* seconds, before no further host is tried */
+enum {
+	TRYING = 900,		/* seconds, before no further host is tried */
+	HANDSHAKE = 120		/* seconds, at most, or timeoutremote */
+};
 
 uint64_t
 relay_now(void)
@@ -30,12 +35,32 @@ socket_early(struct server *s)
 	return poll(&p, 1, 0) > 0;
 }
 
+/* tlsconnect ends when it has sent what it was given.  Nobody waits for that,
+ * but when it is still there as the next one goes, it has had its time.
+ */
+static void
+reap(pid_t pid)
+{
+	static pid_t before;
+	int status;
+
+	if (before) {
+		kill(before, SIGKILL);
+		while (waitpid(before, &status, 0) == -1 && errno == EINTR)
+			;
+	}
+	before = pid;
+}
+
 static void
 drop(struct relay *r)
 {
 	if (r->fd != -1)
 		close(r->fd);
 	r->fd = -1;
+	if (r->tls_pid)
+		reap(r->tls_pid);
+	r->tls_pid = 0;
 }
 
 /* Nobody waits for the answer to QUIT: it decides nothing. */
@@ -106,6 +131,7 @@ make_key(struct relay *r, char const *domain, char const *sender,
 	    job_put(key, w->user, w->user_len) == 1 &&
 	    job_put(key, w->password, w->password_len) == 1 &&
 	    job_number(key, w->policy) == 1 &&
+	    job_put(key, w->tls, w->tls_len) == 1 &&
 	    job_put(key, (char const *)from, sizeof from) == 1 ? 1 : -1;
 }
 
@@ -144,13 +170,50 @@ is_loopback(struct ipaddr const *a)
 	return ipaddr_is4(a) ? a->b[12] == 127 : !memcmp(a, &six, sizeof six);
 }
 
-/* 1 the server takes mail; 0 another may do; -1 none should be tried. */
+static void
+set_how(struct server *s, char const *before, char const *result)
+{
+	size_t n = strlen(before), k = strlen(result);
+
+	memcpy(s->how, before, n);
+	memcpy(s->how + n, result, k + 1);
+}
+
+/* From here on tlsconnect has the connection, and we the clear side. */
 static int
-open_host(struct relay *r, struct ipaddr const *ip, char const *sender)
+start_tls(struct server *s, struct report *p)
+{
+	struct relay *r = s->io.ctx;
+	unsigned int most = s->patience < HANDSHAKE ? s->patience : HANDSHAKE;
+	char result[TLS_RESULT];
+	int fd = tls_start(&r->tls, r->fd, most, &r->tls_pid);
+
+	if (fd == -1) {
+		report_temp(p, "Unable to run tlsconnect. (#4.3.0)\n");
+		return 0;
+	}
+	close(r->fd);
+	r->fd = fd;
+	io_init(&s->io, fd, fd);
+	s->io.ctx = r;
+	server_patience(s);
+	if (tls_result(&s->io, result) != 1) {
+		report_temp(p, "Connected to ", s->name, " but TLS failed: ",
+		    result, ". (#4.7.5)\n");
+		set_how(s, "Not encrypted, for TLS failed: ", result);
+		return 0;
+	}
+	set_how(s, "Encrypted: ", result);
+	return 1;
+}
+
+/* 1; 0 no connection, for errno */
+static int
+connect_to(struct relay *r, struct ipaddr const *ip, char const *sender)
 {
 	struct settings *s = &r->settings;
 	struct ipaddr from;
-	int bound = settings_outgoing(s, sender, ipaddr_is4(ip), &from), got;
+	int bound = settings_outgoing(s, sender, ipaddr_is4(ip), &from);
 
 	r->fd = dial(ip, r->route.port, bound == 1 ? &from : 0, s->connect);
 	if (r->fd == -1) {
@@ -160,17 +223,43 @@ open_host(struct relay *r, struct ipaddr const *ip, char const *sender)
 	}
 	deadhosts_answered(ip);
 	io_init(&r->server.io, r->fd, r->fd);
+	r->server.io.ctx = r;
 	r->server.early = socket_early;
-	ipaddr_fmt(r->server.name, ip);
+	r->server.encrypt = start_tls;
+	r->server.tls = &r->tls;
 	r->server.patience = s->patience;
 	r->server.secure = is_loopback(ip);
 	server_limit(&r->server, 2 * (uint64_t)s->patience);
 	r->opened = relay_now();
 	r->messages = 0;
-	got = server_ready(&r->server, s->helo.s, &r->route, &r->report);
-	if (got != 1)
+	return 1;
+}
+
+/* 1 the server takes mail; 0 another may do; -1 none should be tried. */
+static int
+open_host(struct relay *r, struct host const *h, char const *sender)
+{
+	int got;
+
+	ipaddr_fmt(r->server.name, &h->ip);
+	r->server.how[0] = 0;
+	if (tls_wish(&r->tls, &r->route, h->of, r->server.name,
+	    is_loopback(&h->ip), 0, &r->report) != 1)
+		return 0;
+	for (;;) {
+		if (connect_to(r, &h->ip, sender) != 1)
+			return 0;
+		got = server_ready(&r->server, r->settings.helo.s, &r->route,
+		    &r->report);
+		if (got == 1)
+			return 1;
 		relay_end(r);
-	return got;
+		if (!r->server.tls_failed || r->tls.level != TLS_MAY)
+			return got;
+		/* such a server gets it in the clear */
+		r->tls.level = TLS_NO;
+		report_clear(&r->report);
+	}
 }
 
 /* One address after the other, until the message is off our hands. */
@@ -183,13 +272,13 @@ try_hosts(struct relay *r, char const *sender)
 	char text[IPADDR_FMT] = "";
 
 	for (i = 0; i < r->hosts.n && relay_now() - start < TRYING; i++) {
-		if (deadhosts_skip(&r->hosts.ip[i]))
+		if (deadhosts_skip(&r->hosts.at[i].ip))
 			continue;
 		errno = 0;
-		got = open_host(r, &r->hosts.ip[i], sender);
+		got = open_host(r, &r->hosts.at[i], sender);
 		if (got == 0 && !r->report.letter) {
 			e = errno;
-			ipaddr_fmt(text, &r->hosts.ip[i]);
+			ipaddr_fmt(text, &r->hosts.at[i].ip);
 		}
 		if (got == -1 || (got == 1 && send_it(r, sender) != -1))
 			return;

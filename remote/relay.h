@@ -15,6 +15,8 @@ struct relay {
 	struct smtproute route;	/* of the message at hand */
 	struct server server;
 	int fd;			/* its connection; -1: none */
+	pid_t tls_pid;		/* of the tlsconnect that has it; 0: none */
+	struct tls tls;		/* what is asked of it */
 	stralloc key;		/* of everything that decides where it went */
 	unsigned int messages;	/* that it has carried */
 	uint64_t opened;	/* monotonic seconds */
@@ -23,7 +25,7 @@ struct relay {
 	struct report report;	/* its recipients */
 };
 #define RELAY_ZERO { .settings = SETTINGS_ZERO, .fd = -1, \
-	.key = STRALLOC_ZERO, .report = REPORT_ZERO }
+	.tls = TLS_ZERO, .key = STRALLOC_ZERO, .report = REPORT_ZERO }
 
 /* Delivers r->content to r->report's recipients, all at that domain; the
  * report says what became of it.

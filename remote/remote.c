@@ -149,7 +149,11 @@ confine(void)
 	static struct sandbox_path const paths[] = {
 		{ "control", SANDBOX_READ }, { "bin", SANDBOX_EXEC },
 		{ "remote", SANDBOX_READ | SANDBOX_WRITE },
-		{ "/etc/resolv.conf", SANDBOX_READ }
+		{ "/etc/resolv.conf", SANDBOX_READ },
+		/* for tlsconnect, which is dynamic */
+		{ "/lib", SANDBOX_EXEC }, { "/lib64", SANDBOX_EXEC },
+		{ "/usr/lib", SANDBOX_EXEC }, { "/etc/ssl", SANDBOX_READ },
+		{ "/etc/ld.so.cache", SANDBOX_READ }
 	};
 
 	if (sandbox_no_new_privs() == -1 ||

@@ -76,6 +76,13 @@ report_said(struct report *p, struct reply const *r)
 }
 
 void
+report_note(struct report *p, char const *text)
+{
+	if (stralloc_cats(&p->text, text))
+		stralloc_cats(&p->text, "\n");
+}
+
+void
 report_rcpt(struct report *p, size_t i, char letter, char const *ip,
     struct reply const *r)
 {

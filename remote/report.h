@@ -49,6 +49,9 @@ extern void report_set(struct report *p, char letter,
 /* Adds "Remote host said: " and a reply, cut where it is long. */
 extern void report_said(struct report *p, struct reply const *r);
 
+/* Adds a line of our own. */
+extern void report_note(struct report *p, char const *text);
+
 /* One recipient's: "IP does not like recipient", and the reply. */
 extern void report_rcpt(struct report *p, size_t i, char letter,
     char const *ip, struct reply const *r);

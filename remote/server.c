@@ -155,21 +155,83 @@ hello(struct server *s, char const *helo, struct report *p)
 	return s->reply.code == 421 ? 0 : -1;
 }
 
-int
-server_ready(struct server *s, char const *helo,
-    struct smtproute const *route, struct report *p)
+static int
+greeting(struct server *s, struct report *p)
 {
-	int r;
-
 	if (server_reply(s) == -1) {
 		server_died(s, p, 0);
 		return 0;
 	}
-	if (s->reply.code != 220) {
-		/* RFC 5321 3.1 has 554 here; another host may be willing */
-		server_refused(s, p, 'Z', "greeting failed");
+	if (s->reply.code == 220)
+		return 1;
+	/* RFC 5321 3.1 has 554 here; another host may be willing */
+	server_refused(s, p, 'Z', "greeting failed");
+	return 0;
+}
+
+static int
+no_tls(struct server *s, struct report *p, char const *what)
+{
+	report_temp(p, "Connected to ", s->name, " but ", what, ", and ",
+	    s->tls->why, " asks for TLS. (#4.7.5)\n");
+	return 0;
+}
+
+static int
+go_secret(struct server *s, struct report *p)
+{
+	if (s->encrypt(s, p) != 1) {
+		s->tls_failed = 1;
 		return 0;
 	}
-	r = hello(s, helo, p);
+	s->secure = 1;
+	return 1;
+}
+
+/* RFC 3207.  What it has said before TLS begins is nobody's word: bytes behind
+ * the answer to STARTTLS are an attempt to slip us some.
+ */
+static int
+starttls(struct server *s, char const *helo, struct report *p)
+{
+	if (!(s->offers & SERVER_STARTTLS))
+		return s->tls->level == TLS_MAY ? 1 :
+		    no_tls(s, p, "it does not offer STARTTLS");
+	if (ask(s, "STARTTLS", "") == -1) {
+		server_died(s, p, 0);
+		s->tls_failed = 1;
+		return 0;
+	}
+	if (s->reply.code != 220) {
+		if (s->tls->level == TLS_MAY && s->reply.code != 421)
+			return 1;
+		server_refused(s, p, 'Z', "STARTTLS was refused");
+		s->tls_failed = 1;
+		return 0;
+	}
+	if (io_pending(&s->io)) {
+		report_temp(p, "Connected to ", s->name, " but it sent more "
+		    "behind its answer to STARTTLS. (#4.7.5)\n");
+		s->tls_failed = 1;
+		return 0;
+	}
+	return go_secret(s, p) == 1 ? hello(s, helo, p) : 0;
+}
+
+int
+server_ready(struct server *s, char const *helo,
+    struct smtproute const *route, struct report *p)
+{
+	int r = 1;
+
+	s->tls_failed = 0;
+	if (s->tls->level != TLS_NO && s->tls->at_once)
+		r = go_secret(s, p);
+	if (r == 1)
+		r = greeting(s, p);
+	if (r == 1)
+		r = hello(s, helo, p);
+	if (r == 1 && s->tls->level != TLS_NO && !s->tls->at_once)
+		r = starttls(s, helo, p);
 	return r == 1 && route->user_len ? auth(s, route, p) : r;
 }

@@ -1,5 +1,5 @@
 /* server: an SMTP server at the other end of a connection, up to the point
- * where it takes mail: greeting, EHLO or HELO, AUTH.
+ * where it takes mail: greeting, EHLO or HELO, STARTTLS, AUTH.
  *
  * Its conversation goes through io, so that tests and fuzzers hold it in
  * memory; early says, without waiting, whether it has said something.
@@ -14,6 +14,7 @@
 #include "lib/smtproutes.h"
 #include "remote/reply.h"
 #include "remote/report.h"
+#include "remote/tls.h"
 
 enum {				/* what it offers */
 	SERVER_PIPELINING = 1,
@@ -26,6 +27,11 @@ enum {				/* what it offers */
 struct server {
 	io io;
 	int (*early)(struct server *s);
+	/* puts TLS under io: 1; 0 the connection is useless, *p says why */
+	int (*encrypt)(struct server *s, struct report *p);
+	struct tls const *tls;	/* what is asked for */
+	int tls_failed;
+	char how[TLS_RESULT + 40]; /* it is encrypted, or why not; or "" */
 	char name[IPADDR_FMT];	/* its address, for reports */
 	unsigned int patience;	/* seconds that one reply may take */
 	uint64_t until;		/* when our patience ends altogether */

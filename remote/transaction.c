@@ -273,6 +273,8 @@ finished(struct transaction *t)
 		    (char const *const []){ s->name,
 		    " failed after I sent the message.\n", 0 });
 	report_said(t->p, &s->reply);
+	if (code < 300 && *s->how)
+		report_note(t->p, s->how);
 	return code != 421 && !io_pending(&s->io);
 }
 

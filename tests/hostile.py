@@ -7,7 +7,8 @@
 Keywords are moments: GREETING, EHLO, HELO, MAIL, RCPT, DATA, END (the last
 dot), RSET, AUTH, QUIT.  A value is what to answer: bytes; None (silence); a
 Close or Reset with bytes to say before; or a function of (session, line) that
-returns one of these.
+returns one of these.  With tls, an ssl.SSLContext, it offers STARTTLS; with
+at_once the connection begins with TLS.
 """
 import collections
 import re
@@ -31,7 +32,7 @@ NORMAL = {
 class Session:
     def __init__(self):
         self.commands, self.messages, self.ended = [], [], False
-        self.peer = self.conn = None
+        self.peer = self.conn = self.tls = None
         self.data = b""     # read, and not used yet
 
     def more(self):
@@ -61,8 +62,12 @@ class Session:
 
 
 class Smtp:
-    def __init__(self, host="127.0.0.1", port=0, end=rb"\r\n\.\r\n", **answers):
+    def __init__(self, host="127.0.0.1", port=0, end=rb"\r\n\.\r\n", tls=None, at_once=False,
+                 **answers):
         self.answers = {**NORMAL, **answers}
+        self.tls, self.at_once = tls, at_once
+        if tls and not at_once:
+            self.answers = {**NORMAL, "EHLO": self._ehlo, "STARTTLS": b"220 go\r\n", **answers}
         self.end = end      # a regular expression: what ends a message
         self.sessions, self.stopped = [], False
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -106,19 +111,32 @@ class Smtp:
             self.sessions.append(session)
             threading.Thread(target=self._serve, args=(conn, session), daemon=True).start()
 
+    @staticmethod
+    def _ehlo(session, _):
+        return EHLO if session.tls else EHLO.replace(b"250 8BIT", b"250-STARTTLS\r\n250 8BIT")
+
+    def _encrypt(self, session):
+        """What was said before is forgotten, RFC 3207 4.2."""
+        session.data = b""
+        session.conn = self.tls.wrap_socket(session.conn, server_side=True)
+        session.tls = session.conn.version()
+
     def _serve(self, conn, session):
         conn.settimeout(30)
         conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            self._talk(conn, session)
+            if self.at_once:
+                self._encrypt(session)
+            self._talk(session)
         except OSError:
             pass
         finally:
-            conn.close()
+            session.conn.close()
             session.ended = True
 
-    def _answer(self, conn, session, moment, line=b""):
+    def _answer(self, session, moment, line=b""):
         """What was said; None: the conversation is over."""
+        conn = session.conn
         a = self.answers.get(moment, b"502 what?\r\n")
         if callable(a):
             a = a(session, line)
@@ -129,15 +147,17 @@ class Smtp:
             conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return a if isinstance(a, bytes) else None
 
-    def _talk(self, conn, session):
-        if self._answer(conn, session, "GREETING") is None:
+    def _talk(self, session):
+        if self._answer(session, "GREETING") is None:
             return
         while (line := session.take(rb"\r?\n")) is not None:
             session.commands.append(line)
             verb = line.split(b":")[0].split(b" ")[0].strip().decode("latin-1").upper()
-            said = self._answer(conn, session, verb, line)
+            said = self._answer(session, verb, line)
             if said is None or verb == "QUIT":
                 return
+            if verb == "STARTTLS" and said == b"220 go\r\n":
+                self._encrypt(session)
             if verb == "DATA" and said.startswith(b"354"):
                 session.data = b"\r\n" + session.data
                 message = session.take(self.end)
@@ -145,5 +165,5 @@ class Smtp:
                     return
                 # the CR LF in front is ours, the one behind the message's
                 session.messages.append(message[2:] + b"\r\n" if message else b"")
-                if self._answer(conn, session, "END", session.messages[-1]) is None:
+                if self._answer(session, "END", session.messages[-1]) is None:
                     return

@@ -19,8 +19,8 @@ class Home:
         self.scratch = scratch
         for d in ("bin", "control", "remote"):
             (self.dir / d).mkdir(parents=True)
-        shutil.copy(postern.TREE / "remote/remote", self.dir / "bin")
-        shutil.copy(postern.TREE / "rblcheck/dnsq", self.dir / "bin")
+        for program in "remote/remote", "rblcheck/dnsq", "tls/tlsconnect":
+            shutil.copy(postern.TREE / program, self.dir / "bin")
         os.chown(self.dir / "remote", REMOTE.pw_uid, REMOTE.pw_gid)
         self.control(me="me.example", timeoutconnect="2", timeoutremote="3", **control)
 

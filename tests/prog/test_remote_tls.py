@@ -1,0 +1,308 @@
+"""remote and tlsconnect: what is encrypted, whose certificate is believed, and
+what happens where TLS goes wrong."""
+import os
+import pathlib
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+
+import certs
+import postern
+from dnsstub import A, AAAA, CNAME, MX, TLSA, DnsStub, name, rr
+from hostile import EHLO, Close, Smtp
+from remotelib import BODY, Home, Job
+
+SENT = b"Received: from x\r\nSubject: hi\r\n\r\nhello\r\n"
+ARGS = ("d.example", "s@a.example", "r@d.example")
+OFFERS = EHLO.replace(b"250 8BIT", b"250-STARTTLS\r\n250 8BIT")
+
+
+@pytest.fixture(scope="module")
+def keys():
+    return certs.shared()
+
+
+@pytest.fixture
+def home(scratch, keys):
+    h = Home(scratch)
+    h.control(notipme="127.0.0.0/8")
+    h.ca = str(keys.ca)
+    return h
+
+
+@pytest.fixture
+def job(home):
+    j = Job(home, SSL_CERT_FILE=home.ca)
+    yield j
+    assert j.end() == 0
+
+
+def send(home, server, policy="", user="", args=ARGS, relay=None, **env):
+    """One message to a server that stands on 127.0.0.1."""
+    relay = server.host if relay is None else relay
+    home.control(smtproutes=f":{relay}:{server.port}|{user}|{policy}" if user
+                 else f":{relay}:{server.port}|||{policy}")
+    return home.run(*args, SSL_CERT_FILE=home.ca, **env)
+
+
+def encrypted(report, how="unverified"):
+    return re.search(rb"\AK127.0.0.1 accepted message.\nRemote host said: .*\n"
+                     rb"Encrypted: TLSv1.[23] \S+ %s\n\Z" % how.encode(), report[-1])
+
+
+def server_names(context):
+    """The names that clients send, as they come."""
+    seen = []
+    context.sni_callback = lambda sock, name, ctx: seen.append(name)
+    return seen
+
+
+# opportunistic
+
+def test_starttls_where_it_is_offered(home, keys):
+    with Smtp(tls=keys.self_signed.context()) as s:
+        assert encrypted(send(home, s))
+        assert s.messages == [SENT] and s.sessions[0].tls == "TLSv1.3"
+        s.wait(lambda s: s.sessions[0].ended)
+        assert s.sessions[0].verbs() == [b"EHLO", b"STARTTLS", b"EHLO", b"MAIL", b"RCPT", b"DATA",
+                                         b"QUIT"]
+
+
+def test_large_message_comes_through_whole(home, keys):
+    body = os.urandom(3_000_000).replace(b"\r", b"x") + b"\n"
+    with Smtp(tls=keys.self_signed.context(), EHLO=lambda s, _: OFFERS.replace(b"1000000", b"0")) as s:
+        home.control(smtproutes=f":127.0.0.1:{s.port}")
+        assert encrypted(home.run(*ARGS, body=body))
+        assert s.messages[0].replace(b"\r\n..", b"\r\n.").replace(b"\r\n", b"\n") == body
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_both_versions(home, keys, version):
+    context = keys.mx.context(minimum_version=version, maximum_version=version)
+    with Smtp(tls=context) as s:
+        assert encrypted(send(home, s, "encrypt"))
+        assert s.sessions[0].tls == version.name.replace("_", ".")
+
+
+def test_old_versions_are_not_spoken(home, keys):
+    context = keys.mx.context(minimum_version=ssl.TLSVersion.TLSv1,
+                              maximum_version=ssl.TLSVersion.TLSv1_1)
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    with Smtp(tls=context) as s:
+        assert re.match(rb"ZConnected to 127.0.0.1 but TLS failed: .+ \(#4.7.5\)\n",
+                        send(home, s, "encrypt")[-1])
+        assert s.messages == []
+
+
+def test_no_tls_where_it_is_not_offered_or_not_wanted(home, keys):
+    with Smtp() as s:
+        assert b"Encrypted" not in send(home, s)[-1] and s.messages == [SENT]
+    with Smtp(tls=keys.mx.context()) as s:
+        assert b"Encrypted" not in send(home, s, "notls")[-1] and s.messages == [SENT]
+        assert b"STARTTLS" not in s.commands
+
+
+def test_refused_starttls_goes_on_in_the_clear(home, keys):
+    with Smtp(tls=keys.mx.context(), STARTTLS=b"454 not now\r\n") as s:
+        assert send(home, s)[-1][:1] == b"K" and len(s.sessions) == 1
+        report = send(home, s, "encrypt")[-1]
+        assert report == b"ZConnected to 127.0.0.1 but STARTTLS was refused.\n" \
+            b"Remote host said: 454 not now\n"
+
+
+class Garbage:
+    """A server that answers STARTTLS well and then speaks something else,
+    to the first client only."""
+
+    def __init__(self, said, then=Close(b"")):
+        self.said, self.then, self.times = said, then, 0
+
+    def __call__(self, session, _):
+        self.times += 1
+        session.conn.sendall(b"220 go\r\n")
+        if self.said is not None:
+            session.conn.recv(1)       # the handshake begins
+            session.conn.sendall(self.said)
+        else:
+            try:
+                session.conn.settimeout(20)
+                while session.conn.recv(4096):
+                    pass
+            except OSError:
+                pass
+        return self.then
+
+
+@pytest.mark.parametrize("said", [b"", b"250 ok\r\n", b"\x15\x03\x03\x00\x02\x02\x28",
+                                  b"\x16\x03\x03\xff\xff" + b"x" * 70000, b"\0" * 5,
+                                  bytes(range(256)) * 200])
+def test_handshake_that_fails_means_plain_text_on_a_new_connection(home, keys, said):
+    with Smtp(EHLO=OFFERS, STARTTLS=Garbage(said)) as s:
+        report = send(home, s)
+        assert report[-1].startswith(b"K127.0.0.1 accepted") and s.messages == [SENT]
+        assert b"Not encrypted, for TLS failed: " in report[-1]
+        assert len(s.sessions) == 2 and b"STARTTLS" not in s.sessions[1].commands
+        report = send(home, s, "encrypt")
+        assert report[-1].startswith(b"ZConnected to 127.0.0.1 but TLS failed: ")
+        assert len(s.messages) == 1
+
+
+def test_handshake_that_never_ends(home):
+    with Smtp(EHLO=OFFERS, STARTTLS=Garbage(None)) as s:
+        begin = time.monotonic()
+        report = send(home, s, "encrypt")
+        assert report[-1].startswith(b"ZConnected to 127.0.0.1 but TLS failed: "), report
+        assert time.monotonic() - begin < 20
+
+
+# STARTTLS injection
+
+@pytest.mark.parametrize("behind", [b"250-AUTH PLAIN\r\n", b"250 x\r\n" * 20, b"x", b"\0", b"\n"])
+def test_bytes_behind_the_answer_to_starttls_are_never_used(home, keys, behind):
+    """CVE-2011-0411, seen from the client's side."""
+    with Smtp(tls=keys.mx.context(), STARTTLS=b"220 go\r\n" + behind) as s:
+        report = send(home, s, "encrypt")
+        assert report == [b"ZConnected to 127.0.0.1 but it sent more behind its answer to STARTTLS. "
+                          b"(#4.7.5)\n"]
+        assert s.messages == [] and len(s.sessions) == 1
+
+
+def test_bytes_that_come_a_little_later_break_the_handshake(home, keys):
+    def late(session, _):
+        session.conn.sendall(b"220 go\r\n")
+        time.sleep(0.2)
+        return Close(b"250-AUTH PLAIN\r\n250 x\r\n")
+    with Smtp(tls=keys.mx.context(), STARTTLS=late) as s:
+        assert send(home, s, "encrypt")[-1].startswith(b"ZConnected to 127.0.0.1 but TLS failed: ")
+
+
+def test_what_was_offered_in_the_clear_is_forgotten(home, keys):
+    """AUTH and SIZE of the first EHLO were anybody's."""
+    first = b"250-x\r\n250-STARTTLS\r\n250-SIZE 1\r\n250 AUTH PLAIN\r\n"
+    with Smtp(tls=keys.mx.context(), EHLO=lambda s, _: b"250 x\r\n" if s.tls else first) as s:
+        assert encrypted(send(home, s)) and s.messages == [SENT]
+        report = send(home, s, "encrypt", user="me|secret")
+        assert b"offers no AUTH" in report[-1]
+
+
+# whose certificate
+
+def names(q):
+    if q.kind == MX:
+        return q.reply(rr(b"\xc0\x0c", MX, b"\0\x0a" + name("mx.example")))
+    return q.a("127.0.0.1") if q.kind == A else q.reply()
+
+
+def test_verify_asks_for_authority_and_name(home, keys):
+    with DnsStub(names) as dns:
+        def to(context, policy, **kw):
+            with Smtp(tls=context) as s:
+                return send(home, s, policy, DNSCACHEIP=dns.address, **kw)
+        context = keys.mx.context()
+        seen = server_names(context)
+        assert encrypted(to(context, "verify", relay=""), "ca") and seen == ["mx.example"]
+        assert encrypted(to(context, "verify", relay="mx.example"), "ca")
+        assert encrypted(to(keys.other.context(), "verify=other.example", relay=""), "ca")
+        assert encrypted(to(keys.mx.context(), "verify=.example", relay=""), "ca")
+        for cert, policy in ((keys.other, "verify"), (keys.mx, "verify=x.example"),
+                             (keys.mx, "verify=.mx.example")):
+            assert b"TLS failed: hostname mismatch. " in to(cert.context(), policy, relay="")[-1]
+        assert b"TLS failed: self-signed certificate. " in to(
+            keys.self_signed.context(), "verify", relay="")[-1]
+        assert b"it does not offer STARTTLS, and its policy asks for TLS" in to(None, "verify")[-1]
+
+
+def test_certificate_for_an_address(home, keys):
+    with Smtp(tls=keys.make("here.example", names=("IP:127.0.0.1",)).context()) as s:
+        assert encrypted(send(home, s, "verify"), "ca")
+    with Smtp(tls=keys.mx.context()) as s:
+        assert b"TLS failed: IP address mismatch" in send(home, s, "verify")[-1]
+
+
+def test_expired_certificate_is_refused_where_it_counts(home, keys):
+    old = keys.make("old.example", days=-1)
+    with Smtp(tls=old.context()) as s:
+        assert b"certificate has expired" in send(home, s, "verify=old.example")[-1]
+        assert encrypted(send(home, s, "encrypt"))
+
+
+def test_pinned_certificate_or_key(home, keys):
+    with Smtp(tls=keys.self_signed.context()) as s:
+        for digest in keys.self_signed.sha256, keys.self_signed.spki.upper():
+            assert encrypted(send(home, s, "pin=" + digest), "dane")
+            colons = ":".join(re.findall("..", digest))
+            assert encrypted(send(home, s, "pin=" + colons), "dane")
+        assert b"TLS failed: " in send(home, s, "pin=" + keys.mx.sha256)[-1]
+        assert len(s.messages) == 4
+
+
+def test_policy_that_is_malformed(home):
+    with Smtp() as s:
+        for policy in ("verify,may", "pin=12", "pin", "tls", "encrypt=x", "smtps,notls", "verify="):
+            assert b"smtproutes is malformed" in send(home, s, policy)[-1], policy
+
+
+# a password
+
+def test_password_goes_to_a_verified_server_only(home, keys):
+    with DnsStub(names) as dns:
+        # a name on another address than loopback's is what a smarthost has
+        home.control(notipme="127.0.0.0/8")
+        answers = {"EHLO": lambda s, _: b"250-x\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n",
+                   "AUTH": b"235 ok\r\n"}
+        with Smtp(tls=keys.mx.context(), **answers) as s:
+            report = send(home, s, "verify", user="me|secret", relay="mx.example",
+                          DNSCACHEIP=dns.address)
+            assert encrypted(report, "ca")
+            verbs = s.sessions[0].verbs()
+            assert verbs.index(b"AUTH") > verbs.index(b"STARTTLS")
+
+
+# TLS at once
+
+def test_implicit_tls(home, keys):
+    with Smtp(tls=keys.self_signed.context(), at_once=True) as s:
+        assert encrypted(send(home, s, "smtps")) and s.messages == [SENT]
+        assert b"STARTTLS" not in s.commands
+    with Smtp() as s:   # never in the clear
+        assert b"TLS failed: " in send(home, s, "smtps")[-1]
+        assert not any(c.startswith((b"EHLO", b"MAIL")) for c in s.commands)
+
+
+# a kept connection
+
+def test_encrypted_connection_is_kept(home, job, keys):
+    with Smtp(tls=keys.self_signed.context()) as s:
+        home.to(s)
+        for _ in range(3):
+            assert encrypted(job.deliver())
+        assert len(s.sessions) == 1 and len(s.messages) == 3
+        s.wait(lambda s: s.sessions[0].ended)
+        assert s.sessions[0].commands[-1] == b"QUIT"
+
+
+def test_another_policy_is_another_connection(home, job, keys):
+    with Smtp(tls=keys.self_signed.context()) as s:
+        for policy in "may", "notls", "encrypt", "pin=" + keys.self_signed.sha256:
+            home.control(smtproutes=f":127.0.0.1:{s.port}|||{policy}")
+            time.sleep(1.1)     # settings are read once a second
+            assert job.deliver()[-1][:1] == b"K"
+        assert len(s.sessions) == 4
+        home.control(smtproutes=f":127.0.0.1:{s.port}|||pin=" + keys.mx.sha256)
+        time.sleep(1.1)
+        assert b"TLS failed" in job.deliver()[-1]
+        assert len(s.messages) == 4
+
+
+def test_connection_that_the_server_closed_is_opened_anew(home, job, keys):
+    with Smtp(tls=keys.self_signed.context()) as s:
+        home.to(s)
+        assert encrypted(job.deliver())
+        s.sessions[0].conn.shutdown(socket.SHUT_RDWR)
+        assert encrypted(job.deliver())
+        assert len(s.sessions) == 2
