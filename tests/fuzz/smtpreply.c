@@ -40,6 +40,10 @@ check_wire(void)
 	for (i = 0; i < n; i++)
 		must((s[i] == '\n') == (i && s[i-1] == '\r') &&
 		    (s[i] != '\r' || i + 1 < n));
+	/* nothing of the message goes out where TLS is a must and was not had */
+	if (fake.tls.level == TLS_MUST && fake.no_tls)
+		for (i = 0; i + 4 < n; i++)
+			must(memcmp(s + i, "MAIL", 4) != 0);
 	/* a K only when the message has gone out */
 	if (fake.report.letter == 'K')
 		must(n >= 5 && !memcmp(s + n - 5, "\r\n.\r\n", 5));
@@ -61,6 +65,9 @@ session(unsigned char how, char const *s, size_t n, size_t piece)
 
 	fake_start(s, n, body, strlen(body));
 	fake.piece = piece;
+	fake.tls.level = how >> 5 & 1 ? TLS_MUST : TLS_MAY;
+	fake.tls.at_once = (how & 0x60) == 0x60;
+	fake.no_tls = how >> 7;
 	report_add(&fake.report, "1", "a@b.example");
 	report_add(&fake.report, "2", "x y@b.example");
 	r = fake_run(&route, how & 16 ? "" : "s@s.example");

@@ -306,3 +306,152 @@ def test_connection_that_the_server_closed_is_opened_anew(home, job, keys):
         s.sessions[0].conn.shutdown(socket.SHUT_RDWR)
         assert encrypted(job.deliver())
         assert len(s.sessions) == 2
+
+
+# DANE
+
+SECURE, PLAIN = 0x81a0, 0x8180
+
+
+class Zone:
+    """mx.example for d.example, with TLSA records; flags: is it signed?"""
+
+    def __init__(self, *records, flags=SECURE, tlsa_flags=None, rcode=0, mx_flags=None, cname=None):
+        self.records, self.flags, self.rcode = records, flags, rcode
+        self.tlsa_flags = flags if tlsa_flags is None else tlsa_flags
+        self.mx_flags = flags if mx_flags is None else mx_flags
+        self.cname, self.asked = cname, []
+
+    def __call__(self, q):
+        owner = b"\xc0\x0c"
+        if q.kind == MX:
+            return q.reply(rr(owner, MX, b"\0\x0a" + name("mx.example")), flags=self.mx_flags)
+        if q.kind == TLSA:
+            self.asked.append(q.name)
+            here = q.name.endswith("._tcp." + (self.cname or "mx.example"))
+            found = self.records if here else ()
+            return q.reply(*[rr(owner, TLSA, bytes(r[:3]) + bytes.fromhex(r[3])) for r in found],
+                           flags=self.tlsa_flags, rcode=self.rcode)
+        if q.kind == A:
+            if self.cname and q.name == "mx.example":
+                return q.reply(rr(owner, CNAME, name(self.cname)),
+                               rr(self.cname, A, b"\x7f\0\0\1"), flags=self.flags)
+            return q.reply(rr(owner, A, b"\x7f\0\0\1"), flags=self.flags)
+        return q.reply(flags=self.flags)
+
+
+def dane(home, zone, context, policy="", **kw):
+    with Smtp(tls=context) as s, DnsStub(zone) as dns:
+        return send(home, s, policy, relay="", DNSCACHEIP=dns.address, **kw), s
+
+
+def test_dane_certificate_or_key(home, keys):
+    alone = keys.self_signed
+    der = alone.der.hex()
+    for record in ((3, 1, 1, alone.spki), (3, 0, 1, alone.sha256), (3, 0, 0, der)):
+        zone = Zone(record, (3, 1, 1, "00" * 32))
+        report, s = dane(home, zone, alone.context())
+        assert encrypted(report, "dane"), record
+        assert zone.asked == [f"_{s.port}._tcp.mx.example"]
+    old = keys.make("older.example", days=-1, by=None)
+    assert encrypted(dane(home, Zone((3, 1, 1, old.spki)), old.context())[0], "dane")
+
+
+def test_dane_authority(home, keys):
+    ca = keys.authority
+    assert encrypted(dane(home, Zone((2, 0, 1, ca.sha256)), keys.mx.context())[0], "dane")
+    assert encrypted(dane(home, Zone((2, 1, 1, ca.spki)), keys.mx.context())[0], "dane")
+    report, s = dane(home, Zone((2, 0, 1, ca.sha256)), keys.other.context())
+    assert b"hostname mismatch" in report[-1] and s.messages == []
+
+
+def test_dane_mismatch_is_never_delivered(home, keys):
+    for policy in "", "dane", "dane-only":
+        report, s = dane(home, Zone((3, 1, 1, keys.other.spki)), keys.mx.context(), policy)
+        assert report[-1].startswith(b"ZConnected to 127.0.0.1 but TLS failed: "), policy
+        assert s.messages == []
+
+
+def test_dane_means_tls(home, keys):
+    report, s = dane(home, Zone((3, 1, 1, keys.mx.spki)), None)
+    assert b"does not offer STARTTLS, and its TLSA record asks for TLS" in report[-1]
+    assert s.messages == []
+
+
+def test_records_that_cannot_be_used_ask_for_encryption_alone(home, keys):
+    for record in ((0, 1, 1, keys.mx.spki), (1, 0, 1, keys.mx.sha256), (3, 2, 1, keys.mx.spki),
+                   (3, 1, 9, keys.mx.spki), (3, 1, 1, keys.mx.spki[:-2])):
+        report, s = dane(home, Zone(record), keys.self_signed.context())
+        assert encrypted(report), record
+        assert b"asks for TLS" in dane(home, Zone(record), None)[0][-1]
+        report, s = dane(home, Zone(record), keys.mx.context(), "dane-only")
+        assert b"asks for a TLSA record that can be used" in report[-1] and s.sessions == []
+
+
+@pytest.mark.parametrize("zone", [
+    {"flags": PLAIN}, {"flags": SECURE, "mx_flags": PLAIN}, {"flags": PLAIN, "mx_flags": SECURE},
+    {"flags": SECURE, "tlsa_flags": PLAIN}])
+def test_records_without_dnssec_are_nobodys(home, keys, zone):
+    records = (3, 1, 1, keys.other.spki)
+    assert encrypted(dane(home, Zone(records, **zone), keys.mx.context())[0])
+    report, s = dane(home, Zone(records, **zone), keys.mx.context(), "dane-only")
+    assert b"DNS has none that is secure" in report[-1] and s.messages == []
+
+
+def test_no_records_is_opportunistic(home, keys):
+    for rcode in 0, 3:
+        assert encrypted(dane(home, Zone(rcode=rcode), keys.self_signed.context())[0])
+        assert dane(home, Zone(rcode=rcode), None)[0][-1][:1] == b"K"
+
+
+def test_dane_lookup_that_fails_is_waited_for(home, keys):
+    report, s = dane(home, Zone(rcode=2), keys.mx.context())
+    assert report == [b"ZNot sent to 127.0.0.1: DNS does not say for now which certificate it has "
+                      b"(DANE). (#4.7.0)\n"]
+    assert s.sessions == []
+    assert encrypted(dane(home, Zone(rcode=2), keys.mx.context(), "may")[0])
+
+
+def test_dane_where_the_cname_leads_and_then_at_the_name_itself(home, keys):
+    real = Zone((3, 1, 1, keys.mx.spki), cname="real.example")
+    context = keys.mx.context()
+    seen = server_names(context)
+    report, s = dane(home, real, context)
+    assert encrypted(report, "dane") and seen == ["real.example"]
+    assert real.asked == [f"_{s.port}._tcp.real.example"]
+
+    class Itself(Zone):
+        def __call__(self, q):
+            if q.kind == TLSA and "real" in q.name:
+                self.asked.append(q.name)
+                return q.reply(flags=SECURE, rcode=3)
+            if q.kind == TLSA:
+                self.cname, before = None, self.cname
+                try:
+                    return super().__call__(q)
+                finally:
+                    self.cname = before
+            return super().__call__(q)
+    zone = Itself((3, 1, 1, keys.mx.spki), cname="real.example")
+    report, s = dane(home, zone, context)
+    assert encrypted(report, "dane") and seen[1:] == ["mx.example"]
+    assert [n.split("._tcp.")[1] for n in zone.asked] == ["real.example", "mx.example"]
+
+
+def test_next_host_where_dane_fails(home, keys):
+    """Two exchangers: the better one shows the wrong certificate."""
+    def zone(q):
+        if q.kind == MX:
+            return q.reply(rr(b"\xc0\x0c", MX, b"\0\x0a" + name("bad.example")),
+                           rr(b"\xc0\x0c", MX, b"\0\x14" + name("mx.example")), flags=SECURE)
+        if q.kind == TLSA:
+            return q.reply(rr(b"\xc0\x0c", TLSA, b"\3\1\1" + bytes.fromhex(keys.mx.spki)), flags=SECURE)
+        if q.kind == A:
+            return q.reply(rr(b"\xc0\x0c", A, b"\x7f\0\1\1" if q.name.startswith("bad") else b"\x7f\0\1\2"),
+                           flags=SECURE)
+        return q.reply(flags=SECURE)
+    with Smtp(host="127.0.1.1", tls=keys.other.context()) as bad, \
+            Smtp(host="127.0.1.2", port=bad.port, tls=keys.mx.context()) as good, DnsStub(zone) as dns:
+        report = send(home, good, relay="", DNSCACHEIP=dns.address)
+        assert report[-1].startswith(b"K127.0.1.2 accepted")
+        assert b" dane\n" in report[-1] and bad.messages == [] and len(bad.sessions) == 1

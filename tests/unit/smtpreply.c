@@ -219,6 +219,46 @@ transactions(void)
 	    text_has("13 bytes of at most 10"), "larger than SIZE");
 }
 
+#define OFFER "220 x\r\n|250-x\r\n250 STARTTLS\r\n|"
+#define TAKEN "|250 x\r\n|250 m\r\n|250 a\r\n|250 c\r\n|354 go\r\n|250 done\r\n"
+
+static void
+tls(void)
+{
+	fake.tls.level = TLS_MUST;
+	start(OFFER "220 go\r\n" TAKEN, "hi\n");
+	ok(fake_run(&direct, "") == 1 && fake.report.letter == 'K' &&
+	    !memcmp(fake.out.s, "EHLO me.example\r\nSTARTTLS\r\n"
+	    "EHLO me.example\r\nMAIL", 48), "STARTTLS, and EHLO anew");
+	start(OFFER "220 go\r\n250 x\r\n" TAKEN, "hi\n");
+	ok(fake_run(&direct, "") == 0 && text_has("sent more behind") &&
+	    sent("EHLO me.example\r\nSTARTTLS\r\n") && fake.server.tls_failed,
+	    "something behind the answer to STARTTLS");
+	start(OFFER "454 no\r\n|", "hi\n");
+	ok(fake_run(&direct, "") == 0 && text_has("STARTTLS was refused"),
+	    "refused though it must be");
+	start("220 x\r\n|250-x\r\n250 SIZE\r\n|", "hi\n");
+	ok(fake_run(&direct, "") == 0 && text_has("the test asks for TLS"),
+	    "not offered though it must be");
+	fake.no_tls = 1;
+	start(OFFER "220 go\r\n" TAKEN, "hi\n");
+	ok(fake_run(&direct, "") == 0 && fake.server.tls_failed &&
+	    sent("EHLO me.example\r\nSTARTTLS\r\n"), "it fails");
+	fake.tls.at_once = 1;
+	start("220 x\r\n" TAKEN, "hi\n");
+	ok(fake_run(&direct, "") == 0 && sent(""), "it fails at once");
+	fake.no_tls = 0;
+	start("220 x\r\n" TAKEN, "hi\n");
+	ok(fake_run(&direct, "") == 1 && fake.report.letter == 'K', "at once");
+	fake.tls.at_once = 0;
+	fake.tls.level = TLS_MAY;
+	start(OFFER "454 no\r\n|250 m\r\n|250 a\r\n|250 c\r\n|354 go\r\n|"
+	    "250 done\r\n", "hi\n");
+	ok(fake_run(&direct, "") == 1 && fake.report.letter == 'K',
+	    "refused, and on it goes in the clear");
+	fake.tls.level = TLS_NO;
+}
+
 static struct smtproute route = { .port = 25, .user = "me",
     .user_len = 2, .password = "secret", .password_len = 6 };
 
@@ -262,6 +302,7 @@ main(void)
 	replies();
 	bodies();
 	transactions();
+	tls();
 	passwords();
 	ok(encodes("", "") && encodes("f", "Zg==") && encodes("fo", "Zm8=") &&
 	    encodes("foo", "Zm9v") && encodes("foob\377\276", "Zm9vYv++"),

@@ -21,6 +21,16 @@ static char const lines[] =
     "bad4.example:[2001:db8::1\0"
     "bad5.example:[2001:db8::1]x\0"
     "bad6.example:|||ipv5\0"
+    "bad7.example:|||may,encrypt\0"
+    "bad8.example:|||pin=12\0"
+    "bad9.example:|||encrypt=x\0"
+    "bad10.example:|||verify=\0"
+    "bad11.example:host:465|||smtps,notls\0"
+    "tls.example:h:587|u|p|ipv4,Verify=mx.Example\0"
+    "pin.example:|||pin=00:223344556677889900aabbccddeeff"
+	"00112233445566778899AABBCCDDEEFF\0"
+    "smtps.example:host:465\0"
+    "clear.example:host:465|||notls\0"
     "nocolon\0";
 static char const senders[] =
     "@s.example:relay.s|u|p\0"
@@ -98,6 +108,18 @@ main(void)
 	    "bad ports");
 	ok(bad("bad4.example") && bad("bad5.example"), "bad brackets");
 	ok(bad("bad6.example"), "a policy that we do not know");
+	ok(bad("bad7.example") && bad("bad8.example") && bad("bad9.example") &&
+	    bad("bad10.example") && bad("bad11.example"),
+	    "TLS policies that make no sense");
+	ok(smtproutes_find(&l, "tls.example", 11, &r) == 1 && r.policy ==
+	    (SMTPROUTES_IPV4 | SMTPROUTES_VERIFY) && r.tls_len == 10 &&
+	    !memcmp(r.tls, "mx.Example", 10), "a name to verify");
+	ok(smtproutes_find(&l, "pin.example", 11, &r) == 1 &&
+	    r.policy == SMTPROUTES_PIN && r.tls_len == 65, "a digest");
+	ok(smtproutes_find(&l, "smtps.example", 13, &r) == 1 &&
+	    r.policy == SMTPROUTES_SMTPS &&
+	    smtproutes_find(&l, "clear.example", 13, &r) == 1 &&
+	    r.policy == SMTPROUTES_NOTLS, "port 465 is TLS, unless forbidden");
 	ok(goes("nocolon", "", 25), "a line without a colon names no relay");
 
 	all = list(":smart.host:26\0a.example:\0", 26);

@@ -22,6 +22,8 @@ struct fake {
 	size_t piece;		/* bytes a read; 0: all there is */
 	int then;		/* errno at the end of input; 0: EOF */
 	stralloc out;		/* what it was sent */
+	struct tls tls;		/* what is asked for */
+	int no_tls;		/* the handshake fails */
 	struct server server;
 	struct content content;
 	struct report report;
@@ -77,6 +79,16 @@ fake_early(struct server *s)
 	return 0;
 }
 
+/* In memory TLS is nothing but a word. */
+static inline int
+fake_encrypt(struct server *s, struct report *p)
+{
+	(void)s;
+	if (fake.no_tls)
+		report_temp(p, "TLS failed\n");
+	return !fake.no_tls;
+}
+
 static inline void
 fake_start(char const *in, size_t n, char const *body, size_t size)
 {
@@ -96,6 +108,10 @@ fake_start(char const *in, size_t n, char const *body, size_t size)
 	fake.server.io.send = fake_send;
 	fake.server.io.now = fake_now;
 	fake.server.early = fake_early;
+	fake.server.encrypt = fake_encrypt;
+	fake.server.tls = &fake.tls;
+	fake.server.how[0] = 0;
+	fake.tls.why = "the test";
 	memcpy(fake.server.name, "192.0.2.1", 10);
 	fake.server.patience = 10;
 	fake.server.until = 5000;
