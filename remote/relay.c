@@ -146,14 +146,19 @@ may_reuse(struct relay *r, stralloc const *key)
 }
 
 /* 1, 0: the report says what became of it; -1 nothing was sent: somewhere
- * else, then.
+ * else, then.  What breaks in the middle of a message would break at the next
+ * host too, unless the connection was an old one.
  */
 static int
 send_it(struct relay *r, char const *sender)
 {
-	struct mail m = { sender, &r->content, r->route.policy, &r->report };
+	struct mail m = { sender, &r->content, r->route.policy, &r->report, 0 };
 	int got = transaction(&r->server, &m);
 
+	if (got == -1 && m.begun && !r->messages) {
+		drop(r);
+		return 0;
+	}
 	r->messages++;
 	if (got != 1)
 		drop(r);

@@ -1,5 +1,6 @@
 #include "remote/server.h"
 
+#include <errno.h>
 #include <string.h>
 #include <strings.h>
 
@@ -31,8 +32,13 @@ server_command(struct server *s, char const *line)
 int
 server_reply(struct server *s)
 {
+	int r;
+
 	server_patience(s);
-	return reply_read(&s->io, &s->reply) == 1 ? 1 : -1;
+	r = reply_read(&s->io, &s->reply);
+	if (r != 1)
+		s->broke = r == 0 ? 0 : errno;
+	return r == 1 ? 1 : -1;
 }
 
 /* One command and its reply.  Something that it said before it was asked
@@ -41,11 +47,14 @@ server_reply(struct server *s)
 static int
 ask(struct server *s, char const *verb, char const *argument)
 {
+	s->broke = EPROTO;
 	if (io_pending(&s->io))
 		return -1;
 	server_patience(s);
-	return io_puts(&s->io, verb) == 1 &&
-	    server_command(s, argument) == 1 ? server_reply(s) : -1;
+	if (io_puts(&s->io, verb) == 1 && server_command(s, argument) == 1)
+		return server_reply(s);
+	s->broke = errno;
+	return -1;
 }
 
 void
@@ -57,11 +66,29 @@ server_refused(struct server *s, struct report *p, char letter,
 	report_said(p, &s->reply);
 }
 
+static char const *
+why(int e)
+{
+	switch (e) {
+	case 0:
+		return "It closed the connection";
+	case ETIMEDOUT:
+		return "It did not answer in time";
+	case EPROTO:
+		return "What it said was no answer";
+	case EMSGSIZE:
+		return "Its answer was too long";
+	default:
+		return strerror(e);
+	}
+}
+
 void
 server_died(struct server *s, struct report *p, int critical)
 {
 	report_temp(p, "Connected to ", s->name, " but connection died. ",
-	    critical ? "Possible duplicate! " : "", "(#4.4.2)\n");
+	    critical ? "Possible duplicate! " : "", "(#4.4.2)\n",
+	    why(s->broke), ".\n");
 }
 
 /* Is the first word of the line this keyword?  *rest: what follows. */

@@ -39,6 +39,7 @@ struct server {
 	unsigned int offers;
 	uint64_t size;		/* 0: no limit known */
 	struct reply reply;
+	int broke;		/* errno of what ended it; 0: it did itself */
 };
 
 /* Starts the clock of whatever the server is to do next; of everything, for
@@ -64,7 +65,9 @@ extern int server_ready(struct server *s, char const *helo,
 /* "Connected to IP but ...": a report, with the server's reply. */
 extern void server_refused(struct server *s, struct report *p, char letter,
     char const *what);
-/* "Connected to IP but connection died": maybe, a message twice. */
+/* "Connected to IP but connection died", and why; critical: maybe it has the
+ * message.
+ */
 extern void server_died(struct server *s, struct report *p, int critical);
 
 #endif

@@ -173,6 +173,7 @@ skipped(struct transaction const *t, size_t i)
 static int
 lost(struct transaction *t)
 {
+	t->s->broke = io_pending(&t->s->io) ? EPROTO : errno;
 	server_died(t->s, t->p, 0);
 	return -1;
 }
@@ -279,24 +280,27 @@ finished(struct transaction *t)
 }
 
 /* What it says before it has the end of the message cannot be its verdict,
- * unless it refuses.
+ * unless it refuses.  0, -1: as transaction
  */
 static int
 spoke_early(struct transaction *t)
 {
 	struct server *s = t->s;
 
-	if (server_reply(s) == -1)
+	if (server_reply(s) == -1) {
 		server_died(s, t->p, 0);
-	else if (s->reply.code >= 400) {
-		report_set(t->p, s->reply.code >= 500 ? 'D' : 'Z',
-		    (char const *const []){ s->name,
-		    " failed while I sent the message.\n", 0 });
-		report_said(t->p, &s->reply);
-	} else
+		return -1;
+	}
+	if (s->reply.code < 400) {
 		report_temp(t->p, "Connected to ", s->name, " but it answered "
 		    "before the message was sent. (#4.5.0)\n");
-	return 0;
+		return 0;
+	}
+	report_set(t->p, s->reply.code >= 500 ? 'D' : 'Z',
+	    (char const *const []){ s->name,
+	    " failed while I sent the message.\n", 0 });
+	report_said(t->p, &s->reply);
+	return s->reply.code == 421 ? -1 : 0;
 }
 
 static int
@@ -307,6 +311,8 @@ send_message(struct transaction *t)
 	size_t len;
 	int r = send_pieces(t, out, &len);
 
+	t->m->begun = 1;
+	s->broke = errno;
 	if (r == -2) {
 		report_temp(t->p, "Unable to read message. (#4.3.0)\n");
 		return 0;
@@ -316,10 +322,11 @@ send_message(struct transaction *t)
 		return spoke_early(t);
 	if (r == -1) {
 		server_died(s, t->p, 0);
-		return 0;
+		return -1;
 	}
 	server_patience(s);
 	if (io_put(&s->io, out, len) == -1 || io_flush(&s->io) == -1) {
+		s->broke = errno;
 		server_died(s, t->p, 1);
 		return 0;
 	}
@@ -368,6 +375,7 @@ transaction(struct server *s, struct mail *m)
 	int r;
 
 	report_clear(t.p);
+	m->begun = 0;
 	if (!fits(s, m) || !speakable(&t))
 		return 1;
 	server_limit(s, 3 * (uint64_t)s->patience +

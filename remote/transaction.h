@@ -13,13 +13,14 @@ struct mail {
 	struct content *content;
 	unsigned int policy;	/* of its route */
 	struct report *report;	/* its recipients, and what becomes of them */
+	int begun;		/* some of it was sent */
 };
 
 /* The report says what became of it.
  *  1  the server is ready for more
  *  0  hang up
- * -1  hang up; the message has not been sent: another host, or another
- *     connection to this one, may do
+ * -1  hang up; the message has not been sent to its end: another host, or
+ *     another connection to this one, may do
  */
 extern int transaction(struct server *s, struct mail *m);
 

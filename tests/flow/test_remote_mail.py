@@ -26,7 +26,7 @@ from sendlib import Sender, message_file  # noqa: E402
 @pytest.fixture
 def flow(scratch):
     s = Sender(scratch)
-    s.control("timeoutremote", "5")
+    s.control("timeoutremote", "30")    # a busy machine may stop for some seconds
     with Smtp() as server:
         s.server = server
         s.control("smtproutes", f":127.0.0.1:{server.port}")

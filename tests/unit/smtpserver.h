@@ -125,7 +125,8 @@ fake_start(char const *in, size_t n, char const *body, size_t size)
 static inline int
 fake_run(struct smtproute const *route, char const *sender)
 {
-	struct mail m = { sender, &fake.content, route->policy, &fake.report };
+	struct mail m = { sender, &fake.content, route->policy, &fake.report,
+	    0 };
 	int r = server_ready(&fake.server, "me.example", route, &fake.report);
 
 	return r == 1 ? transaction(&fake.server, &m) : r;
