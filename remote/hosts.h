@@ -19,7 +19,7 @@ struct host_name {
 	char name[HOSTS_NAME];	/* "": an address alone */
 	char base[HOSTS_NAME];	/* where its CNAME leads; or of the records */
 	int secure;		/* DNSSEC vouches for name and addresses */
-	int dane;		/* 1 it has records; 0 none; -1 for now unknown */
+	int dane;		/* it has records: 1; 0 no; -1 not known now */
 	int answered;		/* of use to tlsa.c alone */
 	stralloc tlsa;		/* the records, as dnsq(1) has them */
 };

@@ -40,7 +40,7 @@ check_wire(void)
 	for (i = 0; i < n; i++)
 		must((s[i] == '\n') == (i && s[i-1] == '\r') &&
 		    (s[i] != '\r' || i + 1 < n));
-	/* nothing of the message goes out where TLS is a must and was not had */
+	/* no message goes out where TLS is a must and was not had */
 	if (fake.tls.level == TLS_MUST && fake.no_tls)
 		for (i = 0; i + 4 < n; i++)
 			must(memcmp(s + i, "MAIL", 4) != 0);
