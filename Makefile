@@ -227,6 +227,7 @@ gate: all gate-tools
 bench: all
 	tests/bench/run
 	tests/bench/rules
+	tests/bench/scan
 
 FORCE:
 .PHONY: all units walk-sources check clean install instcheck gate-tools gate-quick gate bench FORCE

@@ -2,7 +2,8 @@
 # clamd.sh DIR start|stop: a real clamd of Debian's, unpacked below DIR (not
 # installed: no service, no user), with three signatures: EICAR by its text
 # and by its sum, and Test.Marker for "POSTERN-TEST-MARKER".  Its socket is
-# DIR/rt/clamd.sock.  Prints nothing; exit 0 if it answers.
+# DIR/rt/clamd.sock, and port $CLAMD_PORT of 127.0.0.1 if that is set.  Prints
+# nothing; exit 0 if it answers.
 set -eu
 umask 022
 mkdir -p "$1"
@@ -33,6 +34,8 @@ StreamMaxLength 100M
 MaxFileSize 100M
 SelfCheck 0
 EOT
+	[ -z "${CLAMD_PORT-}" ] ||
+	    printf 'TCPSocket %s\nTCPAddr 127.0.0.1\n' "$CLAMD_PORT" >>c.conf
 }
 
 running() { [ -s rt/pid ] && kill -0 "$(cat rt/pid)" 2>/dev/null; }
