@@ -12,10 +12,12 @@ Run as a program: writes each message to DIR/name.eml.
 """
 import base64
 import binascii
+import gzip
 import io
 import pathlib
 import struct
 import sys
+import tarfile
 import zipfile
 
 # cut in two, so that no scanner takes this file for it
@@ -406,6 +408,135 @@ structure("s73-boundary-nul-cut", lambda: mixed(
     TEXT, VIRUS, ctype=b'multipart/mixed; boundary="b1\0"'), "virus")
 structure("s74-type-quoted", lambda: mixed(TEXT, VIRUS, ctype='"multipart/mixed"; boundary=b1'), "virus")
 structure("s75-type-without-subtype", lambda: mixed(TEXT, VIRUS, ctype="multipart; boundary=b1"), "virus")
+
+# ---- further ones: shapes that readers, archives and mail programs are known for
+
+def attachment(name, make, filename, *expected, kind="application/octet-stream"):
+    TECHNIQUES[name] = (lambda: mixed(TEXT, attached(
+        wrap(make()), ctype=kind, more=f'{CD}; filename="{filename}"\n')), set(expected))
+
+
+def gz(data, name="evil.exe"):
+    out = io.BytesIO()
+    with gzip.GzipFile(name, "wb", fileobj=out, mtime=0) as g:
+        g.write(data)
+    return out.getvalue()
+
+
+def tarred(*names, data=b"x"):
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for n in names:
+            info = tarfile.TarInfo(n)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def zip64_that_lies():
+    """The local header says 1 byte, its zip64 field 2**63."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as z:
+        with z.open(zipfile.ZipInfo("evil.exe"), "w", force_zip64=True) as f:
+            f.write(EICAR)
+    return out.getvalue().replace(struct.pack("<QQ", len(EICAR), len(EICAR)),
+                                  struct.pack("<QQ", 2 ** 63, 2 ** 63))
+
+
+def ole():
+    return bytes.fromhex("d0cf11e0a1b11ae1") + bytes(600)
+
+
+def iso():
+    return bytes(32769) + b"CD001" + bytes(5000)
+
+
+attachment("g01-gzip-two-members", lambda: gz(b"x", "evil.exe") + gz(EICAR), "a.gz", "name")
+attachment("g02-tar-absolute-name", lambda: tarred("/etc/../evil.exe"), "a.tar", "name")
+attachment("g03-tar-long-name", lambda: tarred("d" * 200 + "/evil.exe"), "a.tar", "name")
+attachment("g04-zip64-lies", zip64_that_lies, "a.zip", "name")
+attachment("g05-zip-in-pdf", lambda: b"%PDF-1.4\n%x\n" + bytes(500) + zipped(), "a.pdf", "name")
+attachment("g06-zip-in-program", lambda: b"MZ\x90\0\3" + bytes(500) + zipped(), "a.dat", "name", "zip-prefix")
+attachment("g07-disk-image", iso, "a.pdf", "type-mismatch")
+attachment("g08-disk-image-name", iso, "evil.exe", "name")
+attachment("g09-ole-as-picture", ole, "a.jpg", "type-mismatch")
+attachment("g10-link-as-text", lambda: bytes.fromhex("4c0000000114020000000000c0000000"), "a.txt", "type-mismatch")
+attachment("g11-html-as-picture", lambda: b"<html><script>x</script></html>", "a.pdf", "type-mismatch")
+attachment("g12-onenote-as-pdf", lambda: bytes.fromhex("e4525c7b8cd8a74d") + bytes(50), "a.pdf", "type-mismatch")
+attachment("g13-zip-volume", lambda: b"PK\7\10" + zipped(), "a.z01", "name")
+attachment("g14-zip-comment", lambda: zipped()[:-2] + b"\xff\xff" + b"c" * 65535, "a.zip", "name")
+attachment("g15-zip-bomb", lambda: zipped("evil.exe", bytes(50000000)), "a.zip", "name")
+attachment("g16-zip-utf8-flag", lambda: zipped("\u00fc/evil.exe"), "a.zip", "name")
+attachment("g17-zip-backslash", lambda: zipped("evil.exe").replace(b"evil.exe", b"a\\b.exe "), "a.zip", "name")
+attachment("g18-zip-in-base64-twice", lambda: base64.encodebytes(zipped()), "a.b64", "clean")
+
+
+@technique("h01-from-line-escaped", "virus")
+def _():
+    return b">From a@example.org Mon Jan  1 00:00:00 2026\n" + mixed(TEXT, VIRUS)
+
+
+@technique("h02-8bit-field-name", "virus")
+def _():
+    return mixed(TEXT, VIRUS, top=TOP + "X-\u00fc: 1\n\u00fc: 2\n")
+
+
+structure("h03-two-mime-versions", lambda: mixed(TEXT, VIRUS, top=TOP + "MIME-Version: 2.0\n"), "virus")
+structure("h04-field-folded-into-nothing", lambda: mixed(TEXT, VIRUS, ctype=" \n \n multipart/mixed;\n \n boundary=b1"),
+          "virus")
+structure("h05-colon-first", lambda: mixed(TEXT, VIRUS, top=TOP + ": x\n"), "virus")
+structure("h06-cr-in-header-line", lambda: mixed(TEXT, VIRUS).replace(
+    b"Content-Type: m", b"X-A: b\rContent-Type: m", 1), "virus", "header-bare-cr")
+structure("h07-long-line-995", lambda: mixed(TEXT, VIRUS, top=TOP + "X: " + "y" * 2000 + "\n"), "virus")
+structure("h08-apple-double", lambda: mixed(
+    TEXT, b"Content-Type: multipart/appledouble; boundary=in\n\n--in\n"
+    b"Content-Type: application/applefile; name=x\n\nx\n--in\n" + VIRUS + b"\n--in--\n"), "virus")
+structure("h09-signed-opaque", lambda: mixed(TEXT, attached(
+    ctype="application/pkcs7-mime; smime-type=signed-data; name=smime.p7m")), "virus")
+structure("h10-pgp-encrypted", lambda: mixed(
+    "Content-Type: application/pgp-encrypted\n\nVersion: 1\n", VIRUS,
+    ctype='multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b1'), "virus")
+structure("h11-content-location", lambda: mixed(
+    TEXT, attached(b"harmless", "", more="Content-Location: http://x.invalid/a/evil.exe\n")), "name")
+structure("h12-content-base", lambda: mixed(
+    TEXT, attached(more="Content-Base: http://x.invalid/\nContent-MD5: AAAAAAAAAAAAAAAAAAAAAA==\n")), "virus")
+structure("h13-binhex-type", lambda: mixed(TEXT, attached(
+    ctype="application/mac-binhex40", more=CD + "; filename=evil.exe\n")), "name")
+structure("h14-description-is-no-name", lambda: mixed(TEXT, attached(
+    wrap(b"x"), more="Content-Description: evil\n" + CD + "; filename=evil.exe\n")), "name")
+structure("h15-id-and-name", lambda: mixed(TEXT, attached(
+    wrap(b"x"), ctype="application/octet-stream; x-mac-type=1; name*=utf-8''evil.exe")), "name")
+structure("h16-name-octal-escape", lambda: mixed(TEXT, raw(CD + '; filename="evil.\\145xe"\n') + b"\nx\n"),
+          "clean", "parameter-odd", "name-path")
+
+
+def lines_of_uu(data, blank, more="", length=0):
+    out = "begin 644 evil.exe\n"
+    for i in range(0, len(data), 45):
+        line = binascii.b2a_uu(data[i:i + 45]).decode().rstrip("\n")
+        line = chr(ord(line[0]) + length) + line[1:]
+        out += line.replace("`", blank).replace(" ", blank) + more + "\n"
+    return out + blank + "\nend\n"
+
+
+structure("u01-spaces", lambda: raw(TOP + "\n" + lines_of_uu(EICAR + bytes(9), " ")), "virus")
+structure("u02-backticks", lambda: raw(TOP + "\n" + lines_of_uu(EICAR + bytes(9), "`")), "virus")
+structure("u03-checksums", lambda: raw(TOP + "\n" + lines_of_uu(EICAR, "`", "M")), "virus", "uuencode-bad")
+structure("u04-length-lies", lambda: raw(TOP + "\n" + lines_of_uu(EICAR[:45] + EICAR[45:], "`", length=1)), "name")
+structure("u05-without-name", lambda: raw(TOP + "\n" + uu(EICAR, "")), "virus")
+structure("u06-flowed", lambda: raw(TOP + "Content-Type: text/plain; format=flowed\n\n" + uu(EICAR)), "virus")
+structure("u07-in-base64-of-text", lambda: mixed(attached(
+    wrap("begin 644 evil.exe\n" + uu(EICAR).split("\n", 1)[1]), ctype="text/plain")), "virus")
+structure("u08-quoted-reply", lambda: raw(TOP + "\n" + "".join(
+    "> " + line + "\n" for line in uu(EICAR).splitlines())), "clean")
+structure("u09-mode-four-digits", lambda: raw(TOP + "\n" + uu(EICAR, mode="0644")), "virus")
+structure("u10-in-html", lambda: mixed("Content-Type: text/html\n\n<pre>\n" + uu(EICAR) + "</pre>\n"), "virus")
+structure("t01-utf16-text", lambda: mixed(attached(
+    wrap(("begin 644 evil.exe\n" + uu(EICAR).split("\n", 1)[1]).encode("utf-16")),
+    ctype="text/plain; charset=utf-16")), "clean")
+structure("t02-html-smuggling", lambda: mixed(attached(wrap(
+    b"<html><script>var b=new Blob([atob('" + base64.b64encode(EICAR) + b"')])</script>"),
+    ctype="text/html")), "clean")
 
 CLEAN = {
     "c01-plain": lambda: raw(TOP + "\nhello\n"),

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import subprocess
+import time
 
 import postern
 from fakeclamd import FakeClamd
@@ -15,7 +16,7 @@ d=$RECORD/$n
 mkdir "$d"
 cat >"$d/message"
 cat <&1 >"$d/envelope"
-env >"$d/environment"
+cp /proc/$$/environ "$d/environment"
 ls -l /proc/$$/fd >"$d/descriptors"
 echo $$ >"$d/pid"
 [ ! -s "$RECORD/text" ] || cat "$RECORD/text" >&4
@@ -66,9 +67,10 @@ class Scanq:
             c.close()
 
     def run(self, message, sender="a@b.example", recipients=("c@d.example",), envelope=None,
-            text="both", **env):
+            text="both", during=None, **env):
         """One message.  text: which descriptors lead to one pipe for a text of
-        scanq's: both (4 and 6), 4, 6, none; two: 4, and 6 to another pipe.  env: variables; None takes one away."""
+        scanq's: both (4 and 6), 4, 6, none; two: 4, and 6 to another pipe.  during(pid): called
+        until it says yes.  env: variables; None takes one away."""
         if isinstance(message, str):
             message = message.encode("latin-1")
         if envelope is None:
@@ -105,6 +107,8 @@ class Scanq:
             os.close(high)
             r = Result()
             try:
+                while during and p.poll() is None and not during(p.pid):
+                    time.sleep(0.02)
                 r.code = p.wait(120)
             finally:
                 p.kill()

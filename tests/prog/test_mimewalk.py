@@ -290,7 +290,10 @@ def corpus():
     files = [p for p in sorted(CORPORA.glob("*/**/*")) if p.is_file() and p.name != "SOURCES.md"]
     if not files:
         pytest.skip(f"no messages in {CORPORA}: see POSTERN_CORPORA")
-    return [(p, p.read_bytes(), Walk(p.read_bytes())) for p in files]
+
+    def little_memory():
+        resource.setrlimit(resource.RLIMIT_AS, (2 * LIMIT, 2 * LIMIT))
+    return [(p, p.read_bytes(), Walk(p.read_bytes(), little_memory)) for p in files]
 
 
 def names_of(message):

@@ -1,4 +1,10 @@
+import os
+import pathlib
+import time
+
 import pytest
+
+import postern
 from fakeclamd import EICAR
 from scanqlib import RULES, Scanq, lines, mail
 
@@ -27,9 +33,14 @@ def test_next_program_is_the_same_process(scanq):
 
 
 def test_environment_and_descriptors_are_untouched(scanq):
-    r = scanq.run(mail(), RELAYCLIENT="", TCPREMOTEIP="192.0.2.1", FOO="bar=baz")
-    e = (r.queued[0] / "environment").read_text()
-    assert "\nRELAYCLIENT=\n" in e and "\nTCPREMOTEIP=192.0.2.1\n" in e and "\nFOO=bar=baz\n" in e
+    given = {"RELAYCLIENT": "", "TCPREMOTEIP": "192.0.2.1", "FOO": "bar=baz", "BYTES": "\x01 \xff\n=",
+             "LD_LIBRARY_PATH": "/x", "SMTPAUTHUSER": "joe"}
+    r = scanq.run(mail(), **given)
+    e = (r.queued[0] / "environment").read_bytes()
+    own = {"SCANQ_QUEUE": str(scanq.queue), "RECORD": str(scanq.record)}
+    expected = postern.env(scanq.home, **own, **given)
+    assert sorted(e.split(b"\0")[:-1]) == sorted(
+        os.fsencode(f"{k}={v}") for k, v in expected.items())
     fds = [l.split()[8] for l in (r.queued[0] / "descriptors").read_text().splitlines()[1:]]
     # 10 and above are the shell's own
     assert [f for f in fds if int(f) < 10] == ["0", "1", "2", "4", "6"]
@@ -71,6 +82,23 @@ def test_bin_queue_is_the_last_resort(scanq):
 def test_missing_next_program_is_120(scanq):
     r = scanq.run(mail(), SCANQ_QUEUE="/nonexistent")
     assert r.code == 120 and "unable to run" in r.log
+
+
+def test_who_takes_the_message_apart_has_no_rights(scanq):
+    """The walker's pipe is full while clamd hangs: its process can be looked at."""
+    scanq.clamd(hang=True)
+    scanq.control("clamdtimeout", 3)
+    seen = {}
+
+    def look(parent):
+        for p in pathlib.Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
+            status = (pathlib.Path("/proc") / p / "status").read_text()
+            if "Seccomp:\t1" in status or "Seccomp:\t2" in status:
+                seen["fds"] = sorted(os.listdir(f"/proc/{p}/fd"))
+                seen["nnp"] = "NoNewPrivs:\t1" in status
+                return True
+    r = scanq.run(mail(body="begin 644 a.exe\n`\nend\n" * 20000), during=look)
+    assert r.code == 82 and seen == {"fds": ["1"], "nnp": True}
 
 
 # ---- rules
