@@ -110,20 +110,35 @@ done
 """
 
 
-def test_5000_random_files_compile_to_the_bytes_of_tcprules(memory):
+def differing(memory, files, path):
+    """What rulesmake and the tcprules of path make in different ways."""
     seed = int(os.environ.get("SEED", time.time_ns() % 10**9))
     r = random.Random(seed)
     jobs = []
     for half in range(2):
         d = memory / str(half)
         d.mkdir()
-        for i in range(2500):
+        for i in range(files // 2):
             (d / f"{i}.rules").write_text(classic_file(r))
         jobs.append(subprocess.Popen(
-            ["/bin/sh", "-c", BATCH, "sh", d, RULES / "rulesmake"],
+            ["/bin/sh", "-c", BATCH, "sh", d, RULES / "rulesmake"], env={**os.environ, "PATH": path},
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
     out = "".join([job.communicate(timeout=120)[0] for job in jobs])
-    assert out == "", f"seed {seed}: {out[:2000]}"
+    return out and f"seed {seed}: {out[:2000]}"
+
+
+def test_5000_random_files_compile_to_the_bytes_of_tcprules(memory):
+    assert not differing(memory, 5000, os.environ["PATH"])
+
+
+def test_random_files_compile_to_the_bytes_of_ucspi_tcp_ipv6(memory):
+    """The package would drive out ucspi-tcp: it is only unpacked."""
+    got = subprocess.run(["apt-get", "-qq", "download", "ucspi-tcp-ipv6"], cwd=memory,
+                         capture_output=True, text=True, timeout=60)
+    if got.returncode:
+        pytest.skip(f"no ucspi-tcp-ipv6: {got.stderr}")
+    subprocess.run("dpkg -x *.deb root", shell=True, cwd=memory, check=True)
+    assert not differing(memory, 1000, f"{memory}/root/usr/bin:{os.environ['PATH']}")
 
 
 LOOKUPS = r"""
