@@ -41,7 +41,7 @@ PROGRAMS = \
 	users/vsetuserquota users/vmoddomlimits \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
-	tools/confine tools/quarantine tools/relaytest
+	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport
 # with libowfat alone: its names and libskarnet's are the same, not its meanings
 OWFAT_PROGRAMS = rblcheck/dnsq
 # what needs NSS, libcrypt or libssl: dynamic, each off the hot path
@@ -106,6 +106,9 @@ scanq/scanq: $(SCAN) $(WALK) scanq/outcome.o scanq/report.o scanq/handover.o \
 	scanq/alertlimit.o scanq/selftest.o
 scanq/scanrules: scanq/rule.o scanq/ruleset.o scanq/pattern.o scanq/simcontrol.o scanq/walkname.o
 tools/relaytest: tools/talk.o
+LOGS = tools/logtime.o tools/loglines.o tools/logfiles.o tools/logevent.o tools/logwalk.o tools/tally.o
+tools/trace: $(LOGS) tools/timeline.o
+tools/mailreport: $(LOGS) tools/figures.o tools/reporttext.o tools/reportpage.o
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
 
 LIB = lib/libpostern.a
@@ -188,6 +191,8 @@ tests/unit/pattern: scanq/pattern.o
 tests/unit/rule: scanq/rule.o scanq/pattern.o scanq/walkname.o
 tests/unit/clamdreply: scanq/clamdreply.o
 tests/unit/spamdreply: scanq/spamdreply.o
+tests/unit/logreader: tools/logtime.o tools/loglines.o tools/logfiles.o
+tests/unit/logevent: tools/logevent.o tools/tally.o
 units: $(UNITS)
 
 # sources of the MIME walker, for tests/fuzz/build

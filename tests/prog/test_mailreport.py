@@ -1,0 +1,245 @@
+"""tools/mailreport on logs as services write them."""
+import os
+import re
+import shutil
+import subprocess
+import xml.etree.ElementTree as ET
+
+import loglib
+import postern
+import pytest
+
+T = 1709078400      # 2024-02-28, midnight UTC
+
+
+@pytest.fixture
+def services(home):
+    return loglib.Services(home / "log")
+
+
+def run(home, *args, ok=True, **env):
+    r = subprocess.run([home / "bin/mailreport", *map(str, args)], env=postern.env(home, **{"TZ": "UTC0", **env}),
+                       capture_output=True, text=True, timeout=60)
+    assert not ok or (r.returncode, r.stderr) == (0, ""), r
+    return r
+
+
+def counts(text):
+    return {m[2]: int(m[1]) for m in re.finditer(r"^ +(\d+)  (.+)$", text, re.M)}
+
+
+def traffic(s):
+    id, _ = s.accept(T + 3600, "192.0.2.7", "x@y.example", ["alice@example.com", "bob@example.com"], size=1500)
+    s.deliver(T + 3600.1, id, "example.com-alice@example.com")
+    s.deliver(T + 3600.1, id, "example.com-bob@example.com", "failure", text="over_quota")
+    s.end(T + 3601, id)
+    id, _ = s.accept(T + 7200, "192.0.2.7", "x@y.example", ["z@far.example"], size=500)
+    s.deliver(T + 7201, id, "z@far.example", "deferral", remote=True)
+    s.deliver(T + 7200 + 1000, id, "z@far.example", remote=True)
+    s.end(T + 7200 + 1001, id)
+    id, _ = s.accept(T + 80000, "192.0.2.8", "", ["alice@example.com"], size=7)
+    for i in range(3):
+        s.refuse(T + 100 + i, "203.0.113.5")
+    s.refuse(T + 200, "203.0.113.6", reason="rcpthosts")
+    s.smtpd.line(T + 300, "listen: deny 0 mx:192.0.2.1:25 :203.0.113.5::4000 session=s too many from address")
+    s.smtpd.line(T + 400, "scanq: info: refused session=s from=<a@b> to=<c@d> size=9 ms=2 virus=Eicar-Test")
+    s.authd.line(T + 500, "authd: info: accepted session=s login=a@b remote=192.0.2.7 service=pop3")
+    s.authd.line(T + 500, "authd: info: refused session=s login=a@b remote=192.0.2.7 service=pop3 reason=wrong-password failures=1")
+    # other days
+    s.accept(T - 1, "192.0.2.7", "old@y.example", ["a@example.com"])
+    s.accept(T + 86401, "192.0.2.7", "new@y.example", ["a@example.com"])
+    s.done()
+
+
+def test_every_figure(home, services):
+    traffic(services)
+    c = counts(run(home, "-d", "2024-02-28").stdout)
+    assert {k: c[k] for k in ["messages", "bytes", "recipients accepted from the network", "refused", "viruses",
+                              "delivered here", "failed here", "put off elsewhere", "delivered elsewhere",
+                              "failed elsewhere", "logins", "logins refused"]} == {
+        "messages": 3, "bytes": 2007, "recipients accepted from the network": 4, "refused": 6, "viruses": 1,
+        "delivered here": 1, "failed here": 1, "put off elsewhere": 1, "delivered elsewhere": 1,
+        "failed elsewhere": 0, "logins": 1, "logins refused": 1}
+    assert c["no_mailbox"] == 3 and c["rcpthosts"] == 1 and c["scan: virus"] == 1
+    assert c["connection: too many from address"] == 1 and c["203.0.113.5"] == 4
+    assert c["x@y.example"] == 2 and c["(bounces)"] == 1 and c["far.example"] == 1 and c["Eicar-Test"] == 1
+    assert "old@y.example" not in c and "new@y.example" not in c
+
+
+def test_hours_delays_and_ages(home, services):
+    traffic(services)
+    text = run(home, "-d", "2024-02-28").stdout
+    assert re.search(r"^  01 +1 +0 ", text, re.M) and re.search(r"^  00 +0 +6$", text, re.M)
+    assert re.search(r"^ +1 s +1 ", text, re.M) and re.search(r"^ +1 h +1 ", text, re.M)
+    # the bounce of 80000 s and the message of the day before are left over
+    assert re.search(r"4 h +1 ", text.split("Not finished")[1])
+
+
+def test_days_are_those_of_the_time_zone(home, services):
+    services.accept(T + 100, "192.0.2.7", "x@y.example", ["a@example.com"])
+    services.done()
+    assert counts(run(home, "-d", "2024-02-28", TZ="UTC+5").stdout)["messages"] == 0
+    assert counts(run(home, "-d", "2024-02-27", TZ="UTC+5").stdout)["messages"] == 1
+
+
+def test_send_that_starts_again_counts_nothing_twice(home, services):
+    id, _ = services.accept(T + 10, "192.0.2.7", "x@y.example", ["a@far.example"])
+    for t in (T + 20, T + 86400 + 20):
+        services.send.line(t, f"new msg {id}")
+        services.send.line(t, f"info msg {id}: bytes 1000 from <x@y.example> qp 5 uid 9")
+    services.done()
+    assert counts(run(home, "-d", "2024-02-28").stdout)["messages"] == 1
+    assert counts(run(home, "-d", "2024-02-29").stdout)["messages"] == 0
+
+
+def test_pages(home, services, scratch):
+    loglib.day(services, T, 500)
+    www = scratch / "www"
+    www.mkdir()
+    for day in ("2024-02-27", "2024-02-28", "2024-02-27"):
+        run(home, "-d", day, "-o", www)
+    assert sorted(os.listdir(www)) == ["2024-02-27.html", "2024-02-28.html", "index.html"]
+    page = (www / "index.html").read_text()
+    assert page == (www / "2024-02-28.html").read_text() and 'href="2024-02-27.html"' in page
+    assert 'href="2024-02-28.html"' in (www / "2024-02-27.html").read_text()
+    assert (www / "index.html").stat().st_mode & 0o777 == 0o644
+    pictures = re.findall(r"<svg .*?</svg>", page, re.S)
+    assert len(pictures) >= 6
+    for p in pictures:
+        root = ET.fromstring(p)
+        width = float(root.get("viewBox").split()[2])
+        for rect in root.iter("rect"):
+            assert float(rect.get("x")) + float(rect.get("width")) <= width
+            assert float(rect.get("height")) >= 1
+
+
+def test_names_from_outside_are_only_text(home, services, scratch):
+    evil = "<script>alert(1)</script>&\"'@x.example"
+    services.accept(T + 10, "192.0.2.7", evil, ["a@example.com"])
+    services.refuse(T + 20, "192.0.2.9", reason="<svg/onload=x>\x1b[31m")
+    services.smtpd.line(T + 30, 'scanq: info: refused session=s from=<a> to=<b> size=9 ms=2 virus=<img/src=x>"\n')
+    services.done()
+    run(home, "-d", "2024-02-28", "-o", scratch)
+    page = (scratch / "index.html").read_text()
+    assert "&#60;script&#62;" in page and "<script" not in page and "<img" not in page and "onload" in page
+    assert re.search("<svg/", page) is None and "\x1b" not in page
+    assert "\x1b" not in run(home, "-d", "2024-02-28").stdout
+    metrics = run(home, "--metrics").stdout
+    assert "\x1b" not in metrics and re.search(r'^postern_refused_total\{reason="[^"\\]*"\} 1$', metrics, re.M)
+
+
+def test_mail(home, services, scratch):
+    traffic(services)
+    keep = scratch / "keep"
+    keep.write_text(f"#!/bin/sh\ncat >{scratch}/message\ncat <&1 >{scratch}/envelope\n")
+    keep.chmod(0o755)
+    r = run(home, "-d", "2024-02-28", "-m", "admin@example.com", QMAILQUEUE=str(keep))
+    assert r.stdout == ""
+    assert (scratch / "envelope").read_bytes() == b"F\0Tadmin@example.com\0\0"
+    m = (scratch / "message").read_text()
+    assert "\nSubject: mail of test.example on 2024-02-28\n" in m and "3  messages" in m
+    assert "\nAuto-Submitted: auto-generated\n" in m
+
+
+@pytest.mark.parametrize("address", ["nobody", "a@b\nBcc: c@d", "a b@c"])
+def test_address_that_is_none(home, address):
+    assert run(home, "-m", address, ok=False).returncode == 100
+
+
+def test_queue_that_refuses(home, services, scratch):
+    services.accept(T, "192.0.2.7", "x@y.example", ["a@example.com"])
+    services.done()
+    no = scratch / "no"
+    no.write_text("#!/bin/sh\ncat >/dev/null\nexit 53\n")
+    no.chmod(0o755)
+    r = run(home, "-m", "a@b.example", ok=False, QMAILQUEUE=str(no))
+    assert r.returncode == 111 and "report not sent" in r.stderr
+
+
+@pytest.mark.parametrize("args", [["-d", "2026-1-1"], ["-d", "x"], ["-x"], ["-o"], ["more"]])
+def test_mistakes(home, args):
+    assert run(home, *args, ok=False).returncode == 100
+
+
+def metrics(home, *args):
+    out = run(home, "--metrics", *args).stdout
+    return {l.rsplit(" ", 1)[0]: float(l.rsplit(" ", 1)[1]) for l in out.splitlines() if not l.startswith("#")}
+
+
+def test_metrics_go_on_where_they_stopped(home):
+    s = loglib.Services(home / "log")
+    s.send.size = s.smtpd.size = s.queued.size = 3000
+    sums = 0
+    for n in (1, 40, 0, 7):
+        for i in range(n):
+            id, _ = s.accept(T + sums, "192.0.2.7", "x@y.example", ["a@example.com", "b@example.com"])
+            s.deliver(T + sums + 1, id, "a@example.com")
+            s.end(T + sums + 2, id)
+            sums += 1
+        s.done()
+        m = metrics(home)
+        assert m["postern_messages_total"] == sums == m["postern_connections_total"]
+        assert m["postern_recipients_accepted_total"] == 2 * sums
+        assert m['postern_deliveries_total{channel="local",result="success"}'] == sums
+        assert m["postern_delivery_delay_seconds_count"] == sums
+    assert (home / "state/metrics").stat().st_mode & 0o777 == 0o600
+
+
+def test_delivery_that_ends_in_the_next_reading(home, services):
+    id, _ = services.accept(T, "192.0.2.7", "x@y.example", ["a@far.example"])
+    services.send.line(T + 1, f"starting delivery 77: msg {id} to remote a@far.example")
+    services.done()
+    metrics(home)
+    services.send.line(T + 31, "delivery 77: success: ok")
+    services.done()
+    m = metrics(home)
+    assert m['postern_deliveries_total{channel="remote",result="success"}'] == 1
+    assert m['postern_delivery_delay_seconds_bucket{le="10"}'] == 0
+    assert m['postern_delivery_delay_seconds_bucket{le="60"}'] == 1
+
+
+def test_metrics_format(home, services, scratch):
+    traffic(services)
+    out = scratch / "postern.prom"
+    assert run(home, "--metrics", "-o", out).stdout == ""
+    text = out.read_text()
+    names = set()
+    for line in text.splitlines():
+        m = re.match(r"# (HELP|TYPE) (postern_\w+) (.+)$", line)
+        if m:
+            names.add(m[2])
+            assert m[1] == "HELP" or m[3] in ("counter", "histogram")
+            continue
+        m = re.match(r'(postern_\w+?)(_bucket|_sum|_count)?(\{\w+="[^"]*"(,\w+="[^"]*")*\})? (\d+)$', line)
+        assert m and (m[1] in names or m[1] + (m[2] or "") in names), line
+    assert shutil.which("promtool") is None or subprocess.run(
+        ["promtool", "check", "metrics"], input=text, text=True).returncode == 0
+
+
+def test_damaged_state_begins_anew(home, services):
+    traffic(services)
+    first = metrics(home)
+    (home / "state/metrics").write_text("count 5 messages\nplace x\n")
+    r = run(home, "--metrics", ok=False)
+    assert r.returncode == 0 and "damaged" in r.stderr
+    assert metrics(home) == first
+
+
+def test_no_logs(home, scratch):
+    r = run(home, "-l", scratch / "none", ok=False)
+    assert r.returncode == 111 and "no logs" in r.stderr
+
+
+def test_hundred_thousand_lines_in_little_memory(home, services):
+    for i in range(26000):
+        services.refuse(T + i, f"203.0.{i % 250}.{i // 250 % 250}", to=f"n{i}@example.com")
+    for i in range(10000):
+        services.accept(T + i, "192.0.2.7", f"forged{i}@y.example", ["a@example.com"])
+    services.done()
+    r = subprocess.run(["/usr/bin/python3", "-c",
+                        "import resource,subprocess,sys; r=subprocess.run(['bin/mailreport','-d','2024-02-28'],"
+                        "stdout=subprocess.PIPE); sys.stdout.buffer.write(r.stdout);"
+                        "print('KB', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"],
+                       cwd=home, env=postern.env(home, TZ="UTC0"), capture_output=True, text=True)
+    assert counts(r.stdout)["messages"] == 10000 and counts(r.stdout)["refused"] == 26000
+    assert int(r.stdout.split("KB ")[1]) < 40000

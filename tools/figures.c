@@ -1,0 +1,428 @@
+#include "tools/figures.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { NAMES = 8192, MESSAGES = 65536, REASONS = 256 };
+
+#define HOUR UINT64_C(3600)
+
+uint64_t const figures_delays[FIGURES_STEPS - 1] = {
+	1, 10, 60, 10 * 60, HOUR, 6 * HOUR, 24 * HOUR
+};
+uint64_t const figures_ages[FIGURES_STEPS - 1] = {
+	HOUR / 4, HOUR, 4 * HOUR, 24 * HOUR, 48 * HOUR, 96 * HOUR, 168 * HOUR
+};
+char const *const figures_names[FIGURES] = {
+	"connections", "denied", "queued", "messages", "bytes", "recipients",
+	"refused", "viruses", "local-success", "local-deferral",
+	"local-failure", "remote-success", "remote-deferral",
+	"remote-failure", "bounces", "logins", "logins-refused"
+};
+
+int
+figures_init(struct figures *f)
+{
+	memset(f, 0, sizeof *f);
+	if (tally_init(&f->reasons, REASONS) == -1 ||
+	    tally_init(&f->senders, NAMES) == -1 ||
+	    tally_init(&f->destinations, NAMES) == -1 ||
+	    tally_init(&f->clients, NAMES) == -1 ||
+	    tally_init(&f->viruses, NAMES) == -1 ||
+	    tally_init(&f->open, MESSAGES) == -1 ||
+	    tally_init(&f->running, NAMES) == -1 ||
+	    tally_init(&f->domain, NAMES) == -1)
+		return -1;
+	f->domain.keep = 1;	/* its entries are numbered */
+	return 1;
+}
+
+static int
+within(struct figures const *f, uint64_t us)
+{
+	return !f->to || (us >= f->from && us < f->to);
+}
+
+static unsigned int
+hour(uint64_t us)
+{
+	time_t t = (time_t)(us / 1000000);
+	struct tm tm;
+
+	return localtime_r(&t, &tm) ? (unsigned int)tm.tm_hour % 24 : 0;
+}
+
+static size_t
+step_of(uint64_t const *ends, uint64_t seconds)
+{
+	size_t i = 0;
+
+	while (i < FIGURES_STEPS - 1 && seconds > ends[i])
+		i++;
+	return i;
+}
+
+/* The names of our messages are nanoseconds since 1970; of others we know
+ * when we first heard of them.
+ */
+static uint64_t
+birth(uint64_t id, uint64_t us)
+{
+	return id > UINT64_C(1000000000000000000) && id / 1000 <= us ?
+	    id / 1000 : us;
+}
+
+static struct tally_entry *
+number_put(struct tally *t, uint64_t u)
+{
+	return tally_put(t, (char const *)&u, sizeof u);
+}
+
+static void
+refuse(struct figures *f, uint64_t us, struct logevent const *e)
+{
+	char name[TALLY_NAME];
+	int n;
+
+	f->count[FIGURE_REFUSED]++;
+	f->refused[hour(us)]++;
+	if (e->ip.n)
+		tally_add(&f->clients, e->ip.s, e->ip.n, 1);
+	n = snprintf(name, sizeof name, "%s%.*s",
+	    e->kind == LOGEVENT_DENY ? "connection: " :
+	    e->kind == LOGEVENT_SCANNED ? "scan: " :
+	    logevent_is(&e->program, "rblcheck") ? "list: " : "",
+	    e->reason.n > 200 ? 200 : (int)e->reason.n,
+	    e->reason.n ? e->reason.s : "");
+	if (!e->reason.n)
+		n += snprintf(name + n, sizeof name - (size_t)n, "unnamed");
+	tally_add(&f->reasons, name, (size_t)n, 1);
+}
+
+static int
+is_virus(struct logtext const *v)
+{
+	return v->n && !logevent_is(v, "none") && !logevent_is(v, "off") &&
+	    !logevent_is(v, "failed") && !logevent_is(v, "not-asked");
+}
+
+static void
+scanned(struct figures *f, uint64_t us, struct logevent const *e)
+{
+	struct logevent r = *e;
+
+	if (is_virus(&e->virus)) {
+		f->count[FIGURE_VIRUSES]++;
+		tally_add(&f->viruses, e->virus.s, e->virus.n, 1);
+		if (!r.reason.n) {
+			r.reason.s = "virus";
+			r.reason.n = 5;
+		}
+	}
+	if (logevent_is(&e->action, "refused") ||
+	    logevent_is(&e->action, "quarantined") ||
+	    logevent_is(&e->action, "discarded"))
+		refuse(f, us, &r);
+}
+
+static void
+message(struct figures *f, uint64_t us, struct logevent const *e)
+{
+	uint64_t born = birth(e->id, us);
+	struct tally_entry *m = tally_get(&f->open, (char const *)&e->id,
+	    sizeof e->id);
+
+	/* send tells again of what it finds at its start */
+	if (m && m->count[1])
+		return;
+	m = number_put(&f->open, e->id);
+	if (m) {
+		m->count[0] = born;
+		m->count[1] = 1;
+	}
+	if (!within(f, born))
+		return;
+	f->count[FIGURE_MESSAGES]++;
+	f->count[FIGURE_BYTES] += e->size;
+	f->in[hour(us)]++;
+	tally_add(&f->senders, e->from.n ? e->from.s : "(bounces)",
+	    e->from.n ? e->from.n : 9, 1);
+}
+
+static void
+starting(struct figures *f, uint64_t us, struct logevent const *e)
+{
+	struct tally_entry *d = number_put(&f->running, e->number);
+	struct tally_entry *m = number_put(&f->open, e->id), *to;
+	char const *at = e->to.n ? memrchr(e->to.s, '@', e->to.n) : 0;
+	size_t n = at ? (size_t)(e->to.s + e->to.n - at) - 1 : 0;
+
+	if (m && !m->count[0])
+		m->count[0] = birth(e->id, us);
+	if (!d)
+		return;
+	d->count[0] = e->id;
+	d->count[1] = (uint64_t)e->remote;
+	/* where to, as a name that outlives the line */
+	to = n ? tally_put(&f->domain, at + 1, n) :
+	    tally_put(&f->domain, "(local)", 7);
+	d->count[2] = to ? (uint64_t)(to - f->domain.entry) + 1 : 0;
+}
+
+static void
+ended(struct figures *f, uint64_t us, struct logevent const *e)
+{
+	struct tally_entry *d = tally_get(&f->running,
+	    (char const *)&e->number, sizeof e->number);
+	struct tally_entry *m, *to = 0;
+	uint64_t delay, id;
+	int which;
+
+	which = d && d->count[1] ? FIGURE_REMOTE_SUCCESS :
+	    FIGURE_LOCAL_SUCCESS;
+	f->count[which + (e->verdict == 'Z' ? 1 : e->verdict == 'D' ? 2 : 0)]++;
+	if (!d)
+		return;
+	id = d->count[0];
+	d->count[0] = 0;	/* the first to leave when the table is full */
+	if (e->verdict != 'K')
+		return;
+	f->out[hour(us)]++;
+	m = tally_get(&f->open, (char const *)&id, sizeof id);
+	if (d->count[2] && d->count[2] <= f->domain.n)
+		to = f->domain.entry + d->count[2] - 1;
+	if (to)
+		tally_add(&f->destinations, to->name, to->n, 1);
+	delay = m && us > m->count[0] ? (us - m->count[0]) / 1000000 :
+	    (us - birth(id, us)) / 1000000;
+	f->seconds += delay;
+	f->delay[step_of(figures_delays, delay)]++;
+}
+
+/* What must be known of the time before. */
+static void
+remember(struct figures *f, uint64_t us, struct logevent const *e)
+{
+	struct tally_entry *m;
+
+	if (e->kind == LOGEVENT_START)
+		starting(f, us, e);
+	if (e->kind == LOGEVENT_END) {
+		m = tally_get(&f->open, (char const *)&e->id, sizeof e->id);
+		if (m) {
+			m->count[0] = 0;
+			m->count[2] = 1;
+		}
+	}
+	if (e->kind == LOGEVENT_INFO)
+		message(f, us, e);
+}
+
+static void
+count(struct figures *f, uint64_t us, struct logevent const *e)
+{
+	switch (e->kind) {
+	case LOGEVENT_CONNECT: f->count[FIGURE_CONNECTIONS]++; break;
+	case LOGEVENT_DENY:
+		f->count[FIGURE_DENIED]++;
+		refuse(f, us, e);
+		break;
+	case LOGEVENT_ACCEPTED: f->count[FIGURE_RECIPIENTS]++; break;
+	case LOGEVENT_REFUSED: refuse(f, us, e); break;
+	case LOGEVENT_QUEUED: f->count[FIGURE_QUEUED]++; break;
+	case LOGEVENT_SCANNED: scanned(f, us, e); break;
+	case LOGEVENT_LOGIN:
+		f->count[logevent_is(&e->action, "accepted") ?
+		    FIGURE_LOGINS : FIGURE_LOGINS_REFUSED]++;
+		break;
+	case LOGEVENT_DONE: ended(f, us, e); break;
+	case LOGEVENT_BOUNCE: f->count[FIGURE_BOUNCES]++; break;
+	default: break;
+	}
+}
+
+void
+figures_event(struct figures *f, uint64_t us, struct logevent const *e)
+{
+	if (f->to && us >= f->to)
+		return;
+	remember(f, us, e);
+	if (within(f, us))
+		count(f, us, e);
+}
+
+void
+figures_end(struct figures *f, uint64_t now)
+{
+	size_t i;
+
+	for (i = 0; i < f->open.n; i++) {
+		struct tally_entry const *m = f->open.entry + i;
+
+		if (!m->count[2] && m->count[0] <= now)
+			f->age[step_of(figures_ages,
+			    (now - m->count[0]) / 1000000)]++;
+	}
+	tally_sort(&f->reasons);
+	tally_sort(&f->senders);
+	tally_sort(&f->destinations);
+	tally_sort(&f->clients);
+	tally_sort(&f->viruses);
+}
+
+struct logplace *
+figures_place(struct figures *f, char const *log)
+{
+	size_t i;
+
+	for (i = 0; i < f->places; i++)
+		if (!strcmp(f->place[i].log, log))
+			return &f->place[i].at;
+	if (i == FIGURES_LOGS || strlen(log) >= sizeof f->place[i].log ||
+	    strpbrk(log, " \t\n"))
+		return 0;
+	memcpy(f->place[i].log, log, strlen(log) + 1);
+	f->places++;
+	return &f->place[i].at;
+}
+
+/* ---- state between two readings, a line each */
+
+static int
+save(stralloc *out, char const *kind, char const *name, size_t n,
+    uint64_t const *u, size_t values)
+{
+	char fmt[24];
+	size_t i;
+
+	if (!stralloc_cats(out, kind))
+		return -1;
+	for (i = 0; i < values; i++) {
+		snprintf(fmt, sizeof fmt, " %llu", (unsigned long long)u[i]);
+		if (!stralloc_cats(out, fmt))
+			return -1;
+	}
+	return (!n || stralloc_cats(out, " ")) &&
+	    stralloc_catb(out, name, n) && stralloc_cats(out, "\n") ? 1 : -1;
+}
+
+int
+figures_save(struct figures const *f, stralloc *out)
+{
+	uint64_t u[4];
+	size_t i;
+
+	for (i = 0; i < FIGURES; i++)
+		if (save(out, "count", figures_names[i],
+		    strlen(figures_names[i]), &f->count[i], 1) == -1)
+			return -1;
+	if (save(out, "delay", "", 0, f->delay, FIGURES_STEPS) == -1 ||
+	    save(out, "seconds", "", 0, &f->seconds, 1) == -1)
+		return -1;
+	for (i = 0; i < f->reasons.n; i++)
+		if (save(out, "reason", f->reasons.entry[i].name,
+		    f->reasons.entry[i].n, f->reasons.entry[i].count, 1) == -1)
+			return -1;
+	for (i = 0; i < f->running.n; i++) {
+		memcpy(u, f->running.entry[i].name, sizeof u[0]);
+		u[1] = f->running.entry[i].count[0];
+		u[2] = f->running.entry[i].count[1];
+		if (u[1] && save(out, "running", "", 0, u, 3) == -1)
+			return -1;
+	}
+	for (i = 0; i < f->places; i++) {
+		u[0] = f->place[i].at.inode;
+		u[1] = f->place[i].at.offset;
+		u[2] = f->place[i].at.time;
+		u[3] = f->place[i].at.start;
+		if (save(out, "place", f->place[i].log,
+		    strlen(f->place[i].log), u, 4) == -1)
+			return -1;
+	}
+	return save(out, "end", "", 0, u, 0);
+}
+
+/* Up to values numbers; the rest of the line, or 0. */
+static char *
+numbers(char *s, uint64_t *u, size_t values)
+{
+	while (values--) {
+		char *end;
+
+		*u++ = strtoull(s, &end, 10);
+		if (end == s)
+			return 0;
+		s = end;
+	}
+	return s + (*s == ' ');
+}
+
+static int
+load_count(struct figures *f, char const *name, uint64_t u)
+{
+	size_t i;
+
+	for (i = 0; i < FIGURES; i++)
+		if (!strcmp(name, figures_names[i]))
+			f->count[i] = u;
+	return 1;
+}
+
+static int
+load_line(struct figures *f, char *s)
+{
+	uint64_t u[FIGURES_STEPS];
+	struct tally_entry *r;
+	struct logplace *p;
+	char *word = s;
+
+	s += strcspn(s, " ");
+	if (*s)
+		*s++ = 0;
+	if (!strcmp(word, "count"))
+		return (s = numbers(s, u, 1)) && load_count(f, s, u[0]);
+	if (!strcmp(word, "delay"))
+		return numbers(s, f->delay, FIGURES_STEPS) != 0;
+	if (!strcmp(word, "seconds"))
+		return numbers(s, &f->seconds, 1) != 0;
+	if (!strcmp(word, "reason")) {
+		if ((s = numbers(s, u, 1)))
+			tally_add(&f->reasons, s, strlen(s), u[0]);
+		return s != 0;
+	}
+	if (!strcmp(word, "running")) {
+		if (!numbers(s, u, 3) || !(r = number_put(&f->running, u[0])))
+			return 0;
+		r->count[0] = u[1];
+		r->count[1] = u[2];
+		return 1;
+	}
+	if (strcmp(word, "place") != 0 || !(s = numbers(s, u, 4)) ||
+	    !(p = figures_place(f, s)))
+		return 0;
+	p->inode = u[0];
+	p->offset = u[1];
+	p->time = u[2];
+	p->start = (uint32_t)u[3];
+	return 1;
+}
+
+int
+figures_load(struct figures *f, char *s)
+{
+	char *next;
+	int good = 1, end = 0;
+
+	for (; good && *s; s = next) {
+		next = s + strcspn(s, "\n");
+		if (*next)
+			*next++ = 0;
+		end = !strcmp(s, "end");
+		good = end || load_line(f, s);
+	}
+	if (good && end)
+		return 1;
+	return figures_init(f) == -1 ? -1 : 0;
+}
