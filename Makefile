@@ -41,11 +41,13 @@ PROGRAMS = \
 	users/vsetuserquota users/vmoddomlimits \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
-	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport
+	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport \
+	tools/doctor
 # with libowfat alone: its names and libskarnet's are the same, not its meanings
 OWFAT_PROGRAMS = rblcheck/dnsq
 # what needs NSS, libcrypt or libssl: dynamic, each off the hot path
-DYNAMIC = users/getpw users/pwhash tls/tlsconnect
+DYNAMIC = users/getpw users/pwhash tls/tlsconnect \
+	tools/certinfo
 SCRIPTS =
 
 all: $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC)
@@ -109,6 +111,8 @@ tools/relaytest: tools/talk.o
 LOGS = tools/logtime.o tools/loglines.o tools/logfiles.o tools/logevent.o tools/logwalk.o tools/tally.o
 tools/trace: $(LOGS) tools/timeline.o
 tools/mailreport: $(LOGS) tools/figures.o tools/reporttext.o tools/reportpage.o
+tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \
+	tools/checkmail.o tools/checkdns.o tools/talk.o
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
 
 LIB = lib/libpostern.a
@@ -137,6 +141,7 @@ $(DYNAMIC): %: %.do
 users/pwhash: LIBS = -lcrypt
 tls/tlsconnect: tls/stream.do lib/sandbox.do
 tls/tlsconnect: LIBS = -lssl -lcrypto
+tools/certinfo: LIBS = -lcrypto
 
 $(LIB): $(lib.o) lib/cdbfile.lo
 	@rm -f $@

@@ -1,0 +1,183 @@
+"""doctor on the running suite: all well, and each thing broken in turn."""
+import json
+import os
+import socket
+import subprocess
+import time
+
+import pytest
+
+import postern
+from dnsstub import A, MX, PTR, TXT, DnsStub, name, rr, txt
+
+HOST = "mx.test.example"
+ZONE = {
+    (HOST, A): [rr(b"\xc0\x0c", A, socket.inet_aton("192.0.2.9"))],
+    ("9.2.0.192.in-addr.arpa", PTR): [rr(b"\xc0\x0c", PTR, name(HOST))],
+    ("example.com", MX): [rr(b"\xc0\x0c", MX, b"\0\x0a" + name(HOST))],
+    ("example.com", TXT): [rr(b"\xc0\x0c", TXT, txt(b"v=spf1 mx -all")),
+                           rr(b"\xc0\x0c", TXT, txt(b"other"))],
+    ("_dmarc.example.com", TXT): [rr(b"\xc0\x0c", TXT, txt(b"v=DMARC1; p=none"))],
+    ("_domainkey.example.com", TXT): [],
+}
+
+
+@pytest.fixture(scope="module")
+def zone():
+    """What the stub answers: tests may change it, and put it back."""
+    return dict(ZONE)
+
+
+@pytest.fixture(scope="module")
+def dns(zone):
+    def answer(q):
+        found = zone.get((q.name, q.kind))
+        if found is not None:
+            return q.reply(*found)
+        return q.reply(rcode=0 if any(n == q.name for n, _ in zone) else 3)
+    with DnsStub(answer) as stub:
+        yield stub
+
+
+def doctor(suite, dns, *checks, code=None):
+    r = subprocess.run([suite.home / "bin/doctor", "--json", *checks], text=True, timeout=120,
+                       env=postern.env(suite.home, DNSCACHEIP=dns.address), capture_output=True)
+    assert r.stderr == ""
+    if code is not None:
+        assert r.returncode == code, r.stdout
+    return json.loads(r.stdout)
+
+
+def one(found, grade, text):
+    [f] = [f for f in found if text in f["what"]]
+    assert f["grade"] == grade, f
+    if grade in ("warning", "bad"):
+        assert f["why"] and f["mend"]
+    return f
+
+
+def test_a_healthy_server_has_nothing_bad(suite, dns):
+    found = doctor(suite, dns)
+    assert not [f for f in found if f["grade"] == "bad"], found
+    one(found, "ok", "services are up")
+    one(found, "ok", "every file has its owner and mode")
+    one(found, "ok", "127.9.9.9 may not relay")
+    one(found, "ok", "unknown recipients at example.com are refused")
+    one(found, "ok", "smtpd answers at 127.0.0.1")
+    one(found, "ok", "pop3 answers at 127.0.0.1")
+    one(found, "ok", "the resolver answers")
+    one(found, "ok", "0 messages are queued")
+    one(found, "ok", f"192.0.2.9 is called {HOST}")
+    one(found, "ok", f"mail for example.com comes to {HOST}")
+    one(found, "ok", "example.com has an SPF record")
+    one(found, "ok", "example.com has a DMARC record")
+    one(found, "note", "no address of this machine")
+    assert not [f for f in found if "DKIM" in f["what"]]
+
+
+@pytest.mark.parametrize("key,grade,text", [
+    ((HOST, A), "bad", f"{HOST} has no address in DNS"),
+    (("9.2.0.192.in-addr.arpa", PTR), "warning", "192.0.2.9 has no name"),
+    (("example.com", MX), "bad", f"no MX record of example.com names {HOST}"),
+    (("example.com", TXT), "warning", "example.com has no SPF record"),
+    (("_dmarc.example.com", TXT), "warning", "example.com has no DMARC record"),
+    (("_domainkey.example.com", TXT), "note", "example.com publishes no DKIM key"),
+])
+def test_what_dns_lacks_is_named(suite, dns, zone, key, grade, text):
+    old = zone.pop(key)
+    try:
+        one(doctor(suite, dns, "dns"), grade, text)
+    finally:
+        zone[key] = old
+
+
+def test_two_spf_records_are_bad(suite, dns, zone):
+    key = "example.com", TXT
+    zone[key] = [rr(b"\xc0\x0c", TXT, txt(b"v=spf1 mx -all"))] * 2
+    try:
+        one(doctor(suite, dns, "dns", code=2), "bad", "has 2 SPF records")
+    finally:
+        zone[key] = ZONE[key]
+
+
+def test_open_relay_is_bad(suite, dns):
+    old = (suite.home / "rules/smtp").read_text()
+    suite.rules("smtp", ':allow,RELAYCLIENT=""\n')
+    try:
+        one(doctor(suite, dns, "relay", code=2), "bad", "127.9.9.9 may relay")
+    finally:
+        suite.rules("smtp", old)
+
+
+def test_wrong_mode_is_bad(suite, dns):
+    f = suite.home / "bin/qstat"
+    f.chmod(0o775)
+    try:
+        one(doctor(suite, dns, "files", code=2), "bad", "bin/qstat")
+    finally:
+        f.chmod(0o755)
+    doctor(suite, dns, "files", code=0)
+
+
+def test_service_that_is_down_is_bad(suite, dns):
+    subprocess.run(["s6-svc", "-wD", "-d", suite.home / "service/pop3"], check=True, timeout=20)
+    try:
+        one(doctor(suite, dns, "services", code=2), "bad", "pop3 is down")
+        one(doctor(suite, dns, "ports", code=2), "bad", "pop3 does not answer")
+    finally:
+        subprocess.run(["s6-svc", "-wu", "-u", suite.home / "service/pop3"], check=True,
+                       timeout=20)
+
+
+def test_mistakes_in_settings_are_named(suite, dns):
+    f = suite.home / "control/concurrencyincoming"
+    f.write_text("many\n")
+    try:
+        one(doctor(suite, dns, "settings", code=2), "bad", "control/concurrencyincoming")
+        f.write_text("1\n")
+        one(doctor(suite, dns, "settings", code=1), "warning", "control/concurrencyincoming is 1")
+    finally:
+        f.unlink()
+
+
+def test_damaged_messages_are_bad(suite, dns):
+    f = suite.home / "queue/bad/17"
+    f.write_text("x")
+    try:
+        one(doctor(suite, dns, "queue", code=2), "bad", "1 damaged messages are set aside")
+    finally:
+        f.unlink()
+
+
+def test_leftovers_and_stale_tables(suite, dns):
+    f = suite.home / "rules/smtp.tmp"
+    f.write_text("")
+    os.utime(f, (time.time() - 200000,) * 2)
+    source = suite.home / "rules/smtp"
+    os.utime(source, (time.time() + 5,) * 2)
+    try:
+        found = doctor(suite, dns, "leftovers", code=1)
+        one(found, "warning", "rules/smtp.tmp is left over")
+        one(found, "warning", "rules/smtp is newer than rules/smtp.cdb")
+    finally:
+        f.unlink()
+        os.utime(source, (time.time() - 100,) * 2)
+    doctor(suite, dns, "leftovers", code=0)
+
+
+def test_a_dead_resolver_is_bad(suite, dns):
+    class Nobody:
+        address = "127.0.0.1:1"
+    one(doctor(suite, Nobody, "resolver", code=2), "bad", "the resolver does not answer")
+
+
+def test_text_for_people_and_wrong_use(suite, dns):
+    def run(*args):
+        return subprocess.run([suite.home / "bin/doctor", *args], capture_output=True, text=True,
+                              timeout=60, env=postern.env(suite.home, DNSCACHEIP=dns.address))
+    r = run("disk")
+    assert r.returncode in (0, 1, 2) and "disk       queue: " in r.stdout
+    assert "\033" not in r.stdout
+    assert run("nonsense").returncode == 100
+    assert run("-x").returncode == 100
+    assert run("-l").stdout.split()[0] == "services"
