@@ -65,8 +65,8 @@ WALK = scanq/walk.o scanq/layer.o scanq/entity.o scanq/leaf.o scanq/contents.o \
 	scanq/uutext.o scanq/tnef.o scanq/zip.o scanq/tar.o scanq/rar.o scanq/magic.o \
 	scanq/window.o scanq/walkout.o scanq/walkname.o scanq/walkwire.o
 scanq/mimewalk: $(WALK)
-pop3d/pop3d: pop3d/session.o pop3d/maildrop.o pop3d/octets.o
-pop3d/popup: pop3d/login.o
+pop3d/pop3d: pop3d/session.o pop3d/maildrop.o pop3d/octets.o pop3d/place.o
+pop3d/popup: pop3d/login.o pop3d/saslplain.o
 VUSER = users/vtool.o users/vdomain.o users/mailboxes.o users/removetree.o users/textfile.o users/limits.o
 users/vadddomain users/vdeldomain users/valiasdomain: $(VUSER) users/domainlist.o
 users/vmoduser users/vsetuserquota: $(VUSER) users/usermod.o

@@ -11,20 +11,23 @@
 
 #include <skalibs/fmtscan.h>
 #include <skalibs/sha256.h>
+#include <skalibs/strerr.h>
 #include <skalibs/types.h>
 
 #include "pop3d/octets.h"
 
-/* ",W=1234" before the flags, as octets; MAILDROP_UNKNOWN without it. */
+/* The number behind mark (",W=" or ",S=") before the flags, or
+ * MAILDROP_UNKNOWN.
+ */
 static uint64_t
-size_in_name(char const *name)
+size_in_name(char const *name, char const *mark)
 {
 	size_t len = strcspn(name, ":");
 	char const *s = name;
 	uint64_t u;
 	size_t n;
 
-	while ((s = strstr(s, ",W=")) != 0 && (size_t)(s - name) < len) {
+	while ((s = strstr(s, mark)) != 0 && (size_t)(s - name) < len) {
 		s += 3;
 		n = uint64_scan(s, &u);
 		if (n && n < 16 && (!s[n] || s[n] == ',' || s[n] == ':'))
@@ -66,7 +69,7 @@ add(struct maildrop *d, char const *name, int fresh)
 		return -1;
 	m->time = 0;
 	uint64_scan(name, &m->time);
-	m->size = size_in_name(name);
+	m->size = size_in_name(name, ",W=");
 	m->fresh = fresh;
 	m->deleted = 0;
 	d->count++;
@@ -100,16 +103,36 @@ list(struct maildrop *d, int dirfd, int fresh)
 	return r == -1 ? -1 : 1;
 }
 
+/* By what identifies a message: the name up to its flags. */
+static int
+compare(char const *a, char const *b)
+{
+	unsigned char x, y;
+
+	do {
+		x = *a == ':' ? 0 : *a;
+		y = *b == ':' ? 0 : *b;
+		a++;
+		b++;
+	} while (x && x == y);
+	return x - y;
+}
+
+static int
+order(struct maildrop const *d, struct mailmsg const *a,
+    struct maildrop const *e, struct mailmsg const *b)
+{
+	if (a->time != b->time)
+		return a->time < b->time ? -1 : 1;
+	return compare(d->names.s + a->name, e->names.s + b->name);
+}
+
 static struct maildrop const *sorted;	/* qsort passes no context */
 
 static int
-earlier(void const *x, void const *y)
+earlier(void const *a, void const *b)
 {
-	struct mailmsg const *a = x, *b = y;
-
-	if (a->time != b->time)
-		return a->time < b->time ? -1 : 1;
-	return strcmp(sorted->names.s + a->name, sorted->names.s + b->name);
+	return order(sorted, a, sorted, b);
 }
 
 /* A message that another session moved from new/ to cur/ while we looked is
@@ -120,17 +143,11 @@ drop_twins(struct maildrop *d)
 {
 	size_t i, kept = 0;
 
-	for (i = 0; i < d->count; i++) {
-		char const *s = d->names.s + d->msg[i].name;
-		size_t n = strcspn(s, ":");
-		char const *last = kept ? d->names.s + d->msg[kept-1].name : "";
-
-		if (kept && strcspn(last, ":") == n && !memcmp(last, s, n)) {
-			if (d->msg[kept-1].fresh)
-				d->msg[kept-1] = d->msg[i];
-		} else
+	for (i = 0; i < d->count; i++)
+		if (!kept || order(d, d->msg + kept - 1, d, d->msg + i) != 0)
 			d->msg[kept++] = d->msg[i];
-	}
+		else if (d->msg[kept-1].fresh)
+			d->msg[kept-1] = d->msg[i];
 	d->count = kept;
 }
 
@@ -144,22 +161,24 @@ open_dir(int at, char const *path)
 int
 maildrop_open(struct maildrop *d, char const *path)
 {
-	int dir = open_dir(AT_FDCWD, path);
-	int e;
-
-	if (dir == -1)
+	d->dir = open_dir(AT_FDCWD, path);
+	if (d->dir == -1)
 		return -1;
-	d->fresh = open_dir(dir, "new");
-	d->cur = open_dir(dir, "cur");
-	e = errno;
-	close(dir);
-	errno = e;
-	/* new/ first: what moves to cur/ meanwhile is seen twice, never not */
-	if (d->fresh == -1 || d->cur == -1 || list(d, d->fresh, 1) == -1 ||
-	    list(d, d->cur, 0) == -1) {
+	d->fresh = open_dir(d->dir, "new");
+	d->cur = open_dir(d->dir, "cur");
+	if (d->fresh == -1 || d->cur == -1) {
 		maildrop_close(d);
 		return -1;
 	}
+	return 1;
+}
+
+int
+maildrop_list(struct maildrop *d)
+{
+	/* new/ first: what moves to cur/ meanwhile is seen twice, never not */
+	if (list(d, d->fresh, 1) == -1 || list(d, d->cur, 0) == -1)
+		return -1;
 	sorted = d;
 	qsort(d->msg, d->count, sizeof *d->msg, earlier);
 	drop_twins(d);
@@ -175,7 +194,9 @@ maildrop_close(struct maildrop *d)
 		close(d->fresh);
 	if (d->cur != -1)
 		close(d->cur);
-	d->fresh = d->cur = -1;
+	if (d->dir != -1)
+		close(d->dir);
+	d->dir = d->fresh = d->cur = -1;
 	free(d->msg);
 	d->msg = 0;
 	d->count = d->room = 0;
@@ -189,13 +210,69 @@ name_of(struct maildrop const *d, size_t i)
 	return d->names.s + d->msg[i].name;
 }
 
-int
-maildrop_file(struct maildrop const *d, size_t i)
+static int
+open_file(struct maildrop const *d, size_t i)
 {
-	int fd = openat(d->msg[i].fresh ? d->fresh : d->cur, name_of(d, i),
+	return openat(d->msg[i].fresh ? d->fresh : d->cur, name_of(d, i),
 	    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+}
+
+/* The message at i of d has the name of the one at k of now.  1, -1. */
+static int
+rename_as(struct maildrop *d, size_t i, struct maildrop const *now, size_t k)
+{
+	char const *s = name_of(now, k);
+	size_t at = d->names.len;
+
+	d->msg[i].fresh = now->msg[k].fresh;
+	if (strcmp(name_of(d, i), s) == 0)
+		return 1;
+	if (at > UINT32_MAX - 256 ||
+	    !stralloc_catb(&d->names, s, strlen(s) + 1))
+		return -1;
+	d->msg[i].name = at;
+	return 1;
+}
+
+/* Somebody else has moved messages to cur/, or changed their flags: finds
+ * their names.  So many times, for it reads both directories.  1; 0 not any
+ * more; -1.
+ */
+static int
+refresh(struct maildrop *d)
+{
+	struct maildrop now = MAILDROP_ZERO;
+	size_t i, k = 0;
+	int c, r = -1;
+
+	if (d->refreshed == MAILDROP_REFRESH)
+		return 0;
+	d->refreshed++;
+	now.fresh = d->fresh;
+	now.cur = d->cur;
+	if (maildrop_list(&now) == -1)
+		goto out;
+	for (i = 0; i < d->count && k < now.count; i += c <= 0) {
+		c = order(d, d->msg + i, &now, now.msg + k);
+		if (c == 0 && rename_as(d, i, &now, k) == -1)
+			goto out;
+		k += c >= 0;
+	}
+	r = 1;
+out:
+	now.fresh = now.cur = -1;
+	maildrop_close(&now);
+	return r;
+}
+
+int
+maildrop_file(struct maildrop *d, size_t i)
+{
+	int fd = open_file(d, i);
 	struct stat st;
 
+	if (fd == -1 && errno == ENOENT && refresh(d) == 1)
+		fd = open_file(d, i);
 	if (fd == -1)
 		return -1;
 	if (fstat(fd, &st) == -1 || !S_ISREG(st.st_mode)) {
@@ -277,23 +354,92 @@ move(struct maildrop const *d, size_t i, stralloc *to)
 	renameat(d->fresh, s, d->cur, to->s);
 }
 
-int
-maildrop_commit(struct maildrop *d)
+/* What Maildir++ counts: the size in the name, else that of the file. */
+static uint64_t
+stored_size(int dir, char const *name)
 {
-	stralloc to = STRALLOC_ZERO;
+	uint64_t u = size_in_name(name, ",S=");
+	struct stat st;
+
+	if (u != MAILDROP_UNKNOWN)
+		return u;
+	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == -1 ? 0 :
+	    (uint64_t)st.st_size;
+}
+
+struct removed {
+	int counted;		/* is there a maildirsize to keep? */
+	uint64_t bytes, count;
+};
+
+/* 1; 0 it is not there, or has another name; -1 */
+static int
+remove_one(struct maildrop const *d, size_t i, struct removed *sum)
+{
+	int dir = d->msg[i].fresh ? d->fresh : d->cur;
+	uint64_t size = sum->counted ? stored_size(dir, name_of(d, i)) : 0;
+
+	if (unlinkat(dir, name_of(d, i), 0) == -1)
+		return errno == ENOENT ? 0 : -1;
+	d->msg[i].removed = 1;
+	sum->bytes += size;
+	sum->count++;
+	return 1;
+}
+
+/* 1; 0 some are not there, or have another name; -1 */
+static int
+remove_all(struct maildrop const *d, struct removed *sum)
+{
 	size_t i;
 	int r = 1;
 
 	for (i = 0; i < d->count; i++) {
-		struct mailmsg const *m = d->msg + i;
+		int one = 1;
 
-		if (!m->deleted) {
-			if (m->fresh)
-				move(d, i, &to);
-		} else if (unlinkat(m->fresh ? d->fresh : d->cur,
-		    name_of(d, i), 0) == -1 && errno != ENOENT)
-			r = 0;
+		if (d->msg[i].deleted && !d->msg[i].removed)
+			one = remove_one(d, i, sum);
+		r = one < r ? one : r;
 	}
-	stralloc_free(&to);
 	return r;
+}
+
+/* One line says what went (Maildir++).  If it cannot be written, what is
+ * there is counted when the mailbox seems full.
+ */
+static void
+note_removed(struct maildrop const *d, struct removed const *sum)
+{
+	char line[64];
+	size_t n = snprintf(line, sizeof line, "-%llu -%llu\n",
+	    (unsigned long long)sum->bytes, (unsigned long long)sum->count);
+	int fd = openat(d->dir, "maildirsize", O_WRONLY | O_APPEND |
+	    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+
+	if (fd == -1)
+		return;
+	if (write(fd, line, n) != (ssize_t)n)
+		strerr_warnwusys("write maildirsize");
+	close(fd);
+}
+
+int
+maildrop_commit(struct maildrop *d)
+{
+	struct removed sum = { 0, 0, 0 };
+	stralloc to = STRALLOC_ZERO;
+	size_t i;
+	int r;
+
+	sum.counted = faccessat(d->dir, "maildirsize", F_OK, 0) == 0;
+	r = remove_all(d, &sum);
+	if (r == 0 && refresh(d) == 1)
+		r = remove_all(d, &sum);
+	if (sum.counted && sum.count)
+		note_removed(d, &sum);
+	for (i = 0; i < d->count; i++)
+		if (!d->msg[i].deleted && d->msg[i].fresh)
+			move(d, i, &to);
+	stralloc_free(&to);
+	return r == -1 ? 0 : 1;
 }

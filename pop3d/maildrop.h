@@ -1,6 +1,6 @@
 /* maildrop: the messages of one Maildir as a POP3 session sees them: a list
  * that is made once, at the start, in the order of arrival, and does not
- * change its numbers (RFC 1939 3).
+ * change its numbers (RFC 1939 3), whatever else happens to the Maildir.
  *
  * Names stand in one block; a message costs its name and 24 bytes.  Sizes are
  * octets as sent (RFC 1939 11: each line ends in CR LF): the name says it
@@ -16,7 +16,8 @@
 
 enum {
 	MAILDROP_UID = 72,		/* room for a unique id and its NUL */
-	MAILDROP_MOST = 10000000	/* messages; the rest is not seen */
+	MAILDROP_MOST = 10000000,	/* messages; the rest is not seen */
+	MAILDROP_REFRESH = 100		/* looks for renamed files */
 };
 
 struct mailmsg {
@@ -25,6 +26,7 @@ struct mailmsg {
 	uint32_t name;		/* offset in names */
 	uint8_t fresh;		/* in new/, else in cur/ */
 	uint8_t deleted;
+	uint8_t removed;	/* by maildrop_commit */
 };
 #define MAILDROP_UNKNOWN ((uint64_t)-1)
 
@@ -32,18 +34,22 @@ struct maildrop {
 	struct mailmsg *msg;
 	size_t count, room;
 	stralloc names;
-	int fresh, cur;		/* directories */
+	int dir, fresh, cur;	/* directories: itself, new/, cur/ */
+	unsigned int refreshed;
 };
-#define MAILDROP_ZERO { 0, 0, 0, STRALLOC_ZERO, -1, -1 }
+#define MAILDROP_ZERO { 0, 0, 0, STRALLOC_ZERO, -1, -1, -1, 0 }
 
-/* Opens the Maildir at path and lists it.  1, or -1 with errno. */
+/* Opens the Maildir at path.  1, or -1 with errno. */
 extern int maildrop_open(struct maildrop *d, char const *path);
+/* Lists it, once.  1, or -1 with errno. */
+extern int maildrop_list(struct maildrop *d);
 extern void maildrop_close(struct maildrop *d);
 
-/* The file of message i (from 0), for reading: never a symbolic link, never
- * anything but a regular file.  The descriptor, or -1.
+/* The file of message i (from 0), for reading, also where somebody has moved
+ * it to cur/ or changed its flags: never a symbolic link, never anything but a
+ * regular file.  The descriptor, or -1.
  */
-extern int maildrop_file(struct maildrop const *d, size_t i);
+extern int maildrop_file(struct maildrop *d, size_t i);
 
 /* Octets of message i as sent.  1; -1 with errno: it is gone, or unreadable. */
 extern int maildrop_size(struct maildrop *d, size_t i, uint64_t *out);
@@ -55,8 +61,8 @@ extern int maildrop_size(struct maildrop *d, size_t i, uint64_t *out);
 extern void maildrop_uid(struct maildrop const *d, size_t i,
     char out[static MAILDROP_UID]);
 
-/* What QUIT does: removes what is marked deleted, and moves the rest of new/
- * to cur/.  1; 0: something marked is still there.
+/* What QUIT does: removes what is marked deleted, notes that in maildirsize if
+ * there is one (Maildir++), and moves the rest of new/ to cur/.  1; 0: something marked is still there.
  */
 extern int maildrop_commit(struct maildrop *d);
 

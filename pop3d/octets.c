@@ -62,18 +62,31 @@ octets_end(struct octets const *o)
 	return o->last == '\r' ? "\n" : "\r\n";
 }
 
+/* LFs without a CR before them */
+static uint64_t
+bare(char const *s, size_t n, char last)
+{
+	char const *at = s;
+	uint64_t count = 0;
+
+	for (; (at = memchr(at, '\n', s + n - at)) != 0; at++)
+		count += (at == s ? last : at[-1]) != '\r';
+	return count;
+}
+
 int
 octets_count(int fd, uint64_t *out)
 {
-	char in[16384], wire[3 * sizeof in];
 	struct octets o = OCTETS_ZERO;
 	uint64_t total = 0;
+	char in[16384];
 	ssize_t r;
-	int end = 0;
 
-	o.stuff = 0;
-	while ((r = fd_read(fd, in, sizeof in)) > 0)
-		total += octets_convert(&o, in, r, wire, &end);
+	while ((r = fd_read(fd, in, sizeof in)) > 0) {
+		total += r + bare(in, r, o.last);
+		o.last = in[r-1];
+		o.begun = o.last != '\n';
+	}
 	if (r == -1)
 		return -1;
 	*out = total + strlen(octets_end(&o));

@@ -9,6 +9,7 @@
 #include <skalibs/allreadwrite.h>
 #include <skalibs/types.h>
 
+#include "pop3d/capabilities.h"
 #include "pop3d/octets.h"
 
 enum {
@@ -305,9 +306,7 @@ static int
 cmd_capa(struct session *s, char *arg)
 {
 	(void)arg;
-	return say(s, "+OK capability list follows\r\n"
-	    "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n"
-	    "EXPIRE NEVER\r\nIMPLEMENTATION postern\r\n.\r\n");
+	return say(s, "+OK capability list follows\r\n" CAPABILITIES ".\r\n");
 }
 
 static int

@@ -82,7 +82,7 @@ def test_every_running_program_is_in_the_table(busy):
 
 def test_the_programs_of_the_way_were_seen(busy):
     assert {"queued", "authd", "start", "send", "lspawn", "rspawn", "listen",
-            "smtpd", "popup", "checkpw", "pop3d", "local"} <= set(busy)
+            "smtpd", "popup", "popupwait", "pop3d", "local"} <= set(busy)
 
 
 def test_users_and_groups_are_those_of_the_table(busy):

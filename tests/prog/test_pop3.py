@@ -139,10 +139,13 @@ def test_authd_away_is_temporary(pop):
 
 
 def test_no_checkpassword_program_is_temporary(pop):
-    c = Client(pop.home, "no-such-program", "pop3d")
+    c = pop("no-such-program", "pop3d")
+    c.say(b"USER a", b"PASS b")
+    assert c.line() == b"+OK\r\n"
     assert c.line().startswith(b"-ERR [SYS/TEMP]")
     c.end()
-    assert c.process.returncode == 111
+    assert c.process.returncode == 0
+    assert "no-such-program" in (pop.home / "popup.log").read_text()
 
 
 @pytest.mark.parametrize("code,word", [

@@ -12,9 +12,10 @@
 
 static struct {
 	char const *in;
-	size_t left, piece;	/* bytes that one recv gives */
+	size_t left, piece, used;	/* bytes; of one recv; recvs */
 	stralloc out;
 	unsigned int sends;
+	void (*between)(void);	/* once, before the second piece */
 } wire;
 
 static ssize_t
@@ -23,6 +24,8 @@ wire_recv(io *i, char *s, size_t max)
 	size_t n = wire.piece < max ? wire.piece : max;
 
 	(void)i;
+	if (wire.between && wire.used++ == 1)
+		wire.between();
 	if (n > wire.left)
 		n = wire.left;
 	memcpy(s, wire.in, n);
@@ -55,7 +58,7 @@ talk(char const *in, size_t n, size_t piece)
 
 	memset(&d, 0, sizeof d);
 	memset(&i, 0, sizeof i);
-	d.fresh = d.cur = -1;
+	d.dir = d.fresh = d.cur = -1;
 	i.recv = wire_recv;
 	i.send = wire_send;
 	i.now = wire_now;
@@ -63,8 +66,8 @@ talk(char const *in, size_t n, size_t piece)
 	wire.left = n;
 	wire.piece = piece;
 	wire.out.len = 0;
-	wire.sends = 0;
-	if (maildrop_open(&d, "m") != 1)
+	wire.sends = wire.used = 0;
+	if (maildrop_open(&d, "m") != 1 || maildrop_list(&d) != 1)
 		return "no Maildir";
 	session_run(&i, &d, 60);
 	maildrop_close(&d);
@@ -243,6 +246,42 @@ strange_files(void)
 	    "a message seen in new and in cur is one");
 }
 
+/* Twins with another name between them, if flags were part of the order. */
+static void
+flags_are_no_part_of_a_name(void)
+{
+	fresh();
+	FILE_("m/new/20.b2", "x\n");
+	FILE_("m/cur/20.b:2,S", "A: 1\n\nx\n");
+	ok(answers("UIDL\r\n", "+OK\r\n1 10.a\r\n2 20.b\r\n3 20.b2\r\n.\r\n"),
+	    "flags change neither order nor identity");
+}
+
+/* Between two pieces of input the world changes. */
+static void
+rename_all(void)
+{
+	rename("m/cur/10.a:2,S", "m/cur/10.a:2,RS");
+	rename("m/new/20.b", "m/cur/20.b:2,");
+}
+
+static void
+other_sessions(void)
+{
+	fresh();
+	wire.between = rename_all;
+	ok(strcmp(talk("STAT\r\nTOP 1 0\r\nTOP 2 0\r\n", 26, 6),
+	    "+OK 2 46\r\n+OK\r\nA: 2\r\n\r\n.\r\n"
+	    "+OK\r\nA: 1\r\n\r\n.\r\n") == 0,
+	    "renamed messages are found");
+	fresh();
+	wire.between = rename_all;
+	talk("NOOP\r\nDELE 1\r\nDELE 2\r\nQUIT\r\n", 28, 6);
+	ok(!exists("m/cur/10.a:2,RS") && !exists("m/cur/20.b:2,"),
+	    "renamed messages are removed");
+	wire.between = 0;
+}
+
 static void
 hostile(void)
 {
@@ -279,6 +318,8 @@ main(void)
 	bad_arguments();
 	leaving();
 	strange_files();
+	flags_are_no_part_of_a_name();
+	other_sessions();
 	hostile();
 	chdir("/");
 	rm_rf(dir);
