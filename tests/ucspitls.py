@@ -3,6 +3,7 @@ or encrypts at once, over Python's ssl: a server for any UCSPI program."""
 import functools
 import os
 import pathlib
+import shutil
 import socket
 import ssl
 import subprocess
@@ -19,6 +20,7 @@ def key():
          "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", "/CN=localhost",
          "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
          "-keyout", d / "key", "-out", d / "cert"], check=True, capture_output=True)
+    d.chmod(0o755)
     (d / "pem").write_bytes((d / "key").read_bytes() + (d / "cert").read_bytes())
     return d
 
@@ -53,9 +55,9 @@ def relay(a, b):
 class Front:
     """Accepts on 127.0.0.1 and runs argv for each connection."""
 
-    def __init__(self, argv, env, at_once=False, tls=True, path=None):
+    def __init__(self, argv, env, at_once=False, tls=True):
         self.argv, self.env, self.at_once, self.tls = argv, env, at_once, tls
-        self.path = path
+        self.path = shutil.which(argv[0], path=env["PATH"])
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         self.log = tempfile.TemporaryFile("w+")

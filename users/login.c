@@ -2,7 +2,10 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include <skalibs/strerr.h>
 
 #include "lib/ipaddr.h"
 #include "lib/job.h"
@@ -10,6 +13,7 @@
 #include "lib/log.h"
 #include "lib/mailbox.h"
 #include "users/guess.h"
+#include "users/roaming.h"
 
 /* Nobody's: the work on it makes the time for a name that does not exist. */
 static char const DUMMY[] = "$y$j9T$dV2iuA6YeZKRlI9WTlvzn1$"
@@ -46,6 +50,20 @@ login_parse(struct login *l, char const *s, size_t n)
 	    strlen(l->name) + strlen(l->password) > LIMIT_LOGIN)
 		return 0;
 	return source_of(l);
+}
+
+/* Whoever may read mail here, and send it, may send it from there too. */
+static void
+open_smtp(struct login const *l)
+{
+	unsigned int minutes;
+
+	if (strncmp(l->service, "pop3", 4) != 0 ||
+	    (l->who.pw.flags & (MAILBOX_NORELAY | MAILBOX_NOSMTP)))
+		return;
+	minutes = roaming_minutes();
+	if (minutes && roaming_open(l->remote, minutes, time(0)) == -1)
+		strerr_warnwusys("write roaming/");
 }
 
 /* This account from this address: a pair that has been good lately is let
@@ -158,6 +176,7 @@ admit(struct login *l, uint64_t now)
 	if (pair_of(l, &pair))
 		guess_add(GUESS_KNOWN, pair.s, pair.len, now / 1000);
 	stralloc_free(&pair);
+	open_smtp(l);
 	l->answer = 'K';
 	l->due = l->arrived;
 	log_start("info", "accepted");

@@ -13,48 +13,19 @@ import time
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+sys.path[:0] = [str(p) for p in pathlib.Path(__file__).resolve().parents[:2]]
+import pop3lib  # noqa: E402
 import postern  # noqa: E402
 import ucspitls  # noqa: E402
 import userhome  # noqa: E402
+from pop3lib import USER, WORD  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not postern.have_root(), reason="needs root")
-USER, WORD = "joe@v.example", "joe secret"
-
-
-class Server:
-    def __init__(self, home):
-        self.home = home
-        self.maildir = home / "domains/v.example/joe/Maildir"
-        self.fronts = []
-
-    def control(self, name, value):
-        (self.home / "control" / name).write_text(f"{value}\n")
-
-    def front(self, *prog, env=(), **more):
-        argv = ["popup", "pop.example", *(prog or ("checkpw", "pop3d", "Maildir"))]
-        f = ucspitls.Front(argv, postern.env(self.home, **dict(env)),
-                           path=str(self.home / "bin/popup"), **more)
-        self.fronts.append(f)
-        return f
-
-    def deliver(self, name, text, where="new"):
-        f = self.maildir / where / name
-        f.write_bytes(text)
-        st = os.stat(self.maildir)
-        os.chown(f, st.st_uid, st.st_gid)
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
-    d = tmp_path_factory.mktemp("pop3")
-    for p in [d, *d.parents]:
-        if p != pathlib.Path("/tmp") and str(p).startswith("/tmp/"):
-            p.chmod(0o755)
-    home = userhome.make(d / "home")
-    userhome.run(home, "vadddomain", "v.example", "pm-secret", check=0)
-    userhome.run(home, "vadduser", USER, WORD, check=0)
-    (home / "control/authdelay").write_text("50\n")
+    home = pop3lib.make(tmp_path_factory.mktemp("pop3"))
     authd = userhome.Authd(home)
     yield home
     authd.end()
@@ -62,17 +33,9 @@ def running(tmp_path_factory):
 
 @pytest.fixture
 def server(running):
-    s = Server(running)
-    before = set(os.listdir(running / "control"))
+    s = pop3lib.Server(running)
     yield s
-    for f in s.fronts:
-        f.end()
-    for name in set(os.listdir(running / "control")) - before:
-        (running / "control" / name).unlink()
-    for d in "new", "cur", ".":
-        for f in (s.maildir / d).iterdir():
-            if f.is_file():
-                f.unlink()
+    s.clear()
 
 
 class Raw:
