@@ -36,13 +36,9 @@ PROGRAMS = \
 	pop3d/popup pop3d/pop3d \
 	users/authd users/checkpw users/rcptcheck users/usersmake \
 	users/vadddomain users/vdeldomain users/vadduser users/vdeluser \
-<<<<<<< HEAD
 	users/vpasswd users/vuserinfo users/vdominfo users/valias \
 	users/valiasdomain users/vcatchall users/vmkpasswd users/vmoduser \
-	users/vsetuserquota users/vmoddomlimits \
-=======
-	users/vpasswd users/vuserinfo users/vdominfo users/clearopensmtp \
->>>>>>> 24d908c (users: POP before SMTP, off unless control/roaming asks)
+	users/clearopensmtp users/vsetuserquota users/vmoddomlimits \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
 	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport \
@@ -75,13 +71,9 @@ VUSER = users/vtool.o users/vdomain.o users/mailboxes.o users/removetree.o users
 users/vadddomain users/vdeldomain users/valiasdomain: $(VUSER) users/domainlist.o
 users/vmoduser users/vsetuserquota: $(VUSER) users/usermod.o
 users/vadduser users/vdeluser users/vpasswd users/vuserinfo users/vdominfo: $(VUSER)
-<<<<<<< HEAD
 users/valias users/vcatchall users/vmkpasswd users/vmoddomlimits: $(VUSER)
-users/authd: users/login.o users/account.o users/guess.o users/helper.o
-=======
 users/authd: users/login.o users/account.o users/guess.o users/helper.o users/roaming.o users/textfile.o
 users/clearopensmtp: users/roaming.o users/textfile.o
->>>>>>> 24d908c (users: POP before SMTP, off unless control/roaming asks)
 rblcheck/dnsq: rblcheck/asker.o rblcheck/dnspacket.o rblcheck/jail.o rblcheck/resolvers.o
 RBL = rblcheck/answers.o rblcheck/blocked.o rblcheck/lists.o rblcheck/dnsrun.o rblcheck/lookup.o rblcheck/report.o rblcheck/through.o
 rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname: $(RBL)

@@ -13,12 +13,9 @@ import postern
 PROGRAMS = ("users/authd users/checkpw users/pwhash users/rcptcheck "
             "users/usersmake users/vadddomain users/vdeldomain users/vadduser "
             "users/vdeluser users/vpasswd users/vuserinfo users/vdominfo "
-<<<<<<< HEAD
             "users/valias users/valiasdomain users/vcatchall users/vmkpasswd "
             "users/vmoduser users/vsetuserquota users/vmoddomlimits "
-=======
             "users/clearopensmtp "
->>>>>>> 24d908c (users: POP before SMTP, off unless control/roaming asks)
             "pop3d/popup pop3d/pop3d").split()
 
 

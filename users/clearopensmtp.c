@@ -7,7 +7,6 @@
  */
 #include <stdio.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include <skalibs/strerr.h>
 
@@ -37,7 +36,7 @@ main(int argc, char const *const *argv)
 	if (role_become(&auth) == -1)
 		strerr_diefusys(EXIT_TEMP, "become the user of role auth");
 	umask(077);
-	if (roaming_clear(roaming_minutes(), time(0), &left) == -1)
+	if (roaming_clear(roaming_minutes(), &left) == -1)
 		strerr_diefusys(EXIT_TEMP, "write roaming/");
 	printf("%u addresses may send mail after a POP3 login.\n", left);
 	return 0;

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/strerr.h>
@@ -62,7 +61,7 @@ open_smtp(struct login const *l)
 	    (l->who.pw.flags & (MAILBOX_NORELAY | MAILBOX_NOSMTP)))
 		return;
 	minutes = roaming_minutes();
-	if (minutes && roaming_open(l->remote, minutes, time(0)) == -1)
+	if (minutes && roaming_open(l->remote, minutes) == -1)
 		strerr_warnwusys("write roaming/");
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/djbunix.h>
@@ -160,14 +161,15 @@ rewrite(struct writer *w, char const *ip)
 }
 
 static int
-rewrite_locked(unsigned int minutes, uint64_t now, char const *ip,
-    unsigned int *count)
+rewrite_locked(unsigned int minutes, char const *ip, unsigned int *count)
 {
-	struct writer w = { STRALLOC_ZERO, CDBMAKER_ZERO, 0, now, 0 };
+	struct writer w = { STRALLOC_ZERO, CDBMAKER_ZERO, 0, 0, 0 };
 	int r, fd = lock();
 
 	if (fd == -1)
 		return -1;
+	/* not before: what others wrote meanwhile would be of the future */
+	w.now = time(0);
 	w.seconds = (uint64_t)minutes * 60;
 	r = rewrite(&w, ip);
 	*count = w.count;
@@ -194,7 +196,7 @@ ends_at(char const *ip)
 }
 
 int
-roaming_open(char const *ip, unsigned int minutes, uint64_t now)
+roaming_open(char const *ip, unsigned int minutes)
 {
 	char name[IPADDR_FMT];
 	struct ipaddr a;
@@ -203,13 +205,13 @@ roaming_open(char const *ip, unsigned int minutes, uint64_t now)
 	if (ipaddr_scan(ip, strlen(ip), &a) != 1)
 		return 0;
 	ipaddr_fmt(name, &a);
-	if (ends_at(name) > now + (uint64_t)minutes * 30)
+	if (ends_at(name) > time(0) + (uint64_t)minutes * 30)
 		return 1;
-	return rewrite_locked(minutes, now, name, &count);
+	return rewrite_locked(minutes, name, &count);
 }
 
 int
-roaming_clear(unsigned int minutes, uint64_t now, unsigned int *left)
+roaming_clear(unsigned int minutes, unsigned int *left)
 {
-	return rewrite_locked(minutes, now, 0, left);
+	return rewrite_locked(minutes, 0, left);
 }

@@ -12,8 +12,6 @@
 #ifndef ROAMING_H
 #define ROAMING_H
 
-#include <stdint.h>
-
 /* For how many minutes; 0: off.  Trouble is logged, and means 0. */
 extern unsigned int roaming_minutes(void);
 
@@ -21,12 +19,11 @@ extern unsigned int roaming_minutes(void);
  * rule has more than half of its time left.
  * 1; 0 it is no address; -1 with errno
  */
-extern int roaming_open(char const *ip, unsigned int minutes, uint64_t now);
+extern int roaming_open(char const *ip, unsigned int minutes);
 
 /* Writes both files anew, without what has ended; *left: how many addresses
  * are open.  1, -1 with errno.
  */
-extern int roaming_clear(unsigned int minutes, uint64_t now,
-    unsigned int *left);
+extern int roaming_clear(unsigned int minutes, unsigned int *left);
 
 #endif
