@@ -42,7 +42,7 @@ PROGRAMS = \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
 	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport \
-	tools/doctor
+	tools/doctor tools/dnsrecords
 # with libowfat alone: its names and libskarnet's are the same, not its meanings
 OWFAT_PROGRAMS = rblcheck/dnsq
 # what needs NSS, libcrypt or libssl: dynamic, each off the hot path
@@ -112,6 +112,7 @@ tools/relaytest: tools/talk.o
 LOGS = tools/logtime.o tools/loglines.o tools/logfiles.o tools/logevent.o tools/logwalk.o tools/tally.o
 tools/trace: $(LOGS) tools/timeline.o
 tools/mailreport: $(LOGS) tools/figures.o tools/reporttext.o tools/reportpage.o
+tools/dnsrecords: tools/machine.o tools/ask.o
 tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \
 	tools/checkmail.o tools/checkdns.o tools/talk.o
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
