@@ -32,13 +32,13 @@ PROGRAMS = \
 	send/start send/send send/bounce send/lspawn send/rspawn \
 	remote/remote \
 	local/local local/maildirmake local/forward local/condredirect \
-	local/except local/bouncesaying local/preline \
+	local/except local/bouncesaying local/preline local/autorespond \
 	pop3d/popup pop3d/pop3d \
 	users/authd users/checkpw users/rcptcheck users/usersmake \
 	users/vadddomain users/vdeldomain users/vadduser users/vdeluser \
 	users/vpasswd users/vuserinfo users/vdominfo users/valias \
 	users/valiasdomain users/vcatchall users/vmkpasswd users/vmoduser \
-	users/clearopensmtp users/vsetuserquota users/vmoddomlimits \
+	users/clearopensmtp users/vsetuserquota users/vmoddomlimits users/vautorespond \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
 	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport \
@@ -71,7 +71,7 @@ VUSER = users/vtool.o users/vdomain.o users/mailboxes.o users/removetree.o users
 users/vadddomain users/vdeldomain users/valiasdomain: $(VUSER) users/domainlist.o
 users/vmoduser users/vsetuserquota: $(VUSER) users/usermod.o
 users/vadduser users/vdeluser users/vpasswd users/vuserinfo users/vdominfo: $(VUSER)
-users/valias users/vcatchall users/vmkpasswd users/vmoddomlimits: $(VUSER)
+users/valias users/vcatchall users/vmkpasswd users/vmoddomlimits users/vautorespond: $(VUSER)
 users/authd: users/login.o users/account.o users/guess.o users/helper.o users/roaming.o users/textfile.o
 users/clearopensmtp: users/roaming.o users/textfile.o
 rblcheck/dnsq: rblcheck/asker.o rblcheck/dnspacket.o rblcheck/jail.o rblcheck/resolvers.o
@@ -89,7 +89,7 @@ queue/qmqpc: queue/given.o queue/netstring.o
 queue/qmqpd queue/qmtpd: queue/netmail.o queue/netstring.o
 queue/queuectl: queue/look.o queue/listing.o queue/orders.o queue/show.o queue/moving.o \
 	queue/inspect.o
-queue/queued: queue/worker.o queue/incoming.o queue/envelope.o queue/change.o queue/store.o
+queue/queued: queue/archive.o queue/worker.o queue/incoming.o queue/envelope.o queue/change.o queue/store.o
 local/local: local/delivery.o local/instructions.o local/dotqmail.o \
 	local/virtual.o local/mbox.o local/program.o local/environment.o \
 	local/resend.o local/body.o local/outcome.o local/quota.o local/mailbag.o
@@ -100,6 +100,7 @@ remote/remote: remote/relay.o remote/settings.o remote/hosts.o \
 	remote/report.o
 local/forward: local/redirect.o
 local/condredirect: local/redirect.o local/child.o
+local/autorespond: local/answered.o local/autoheader.o
 local/except: local/child.o
 local/bouncesaying: local/child.o
 SCAN = scanq/scan.o scanq/judge.o scanq/ruleset.o scanq/rule.o scanq/pattern.o \
@@ -193,6 +194,7 @@ tests/unit/reasons: send/reasons.o
 tests/unit/sendline: send/line.o
 tests/unit/notice: send/notice.o
 tests/unit/addrlist: queue/addrlist.o
+tests/unit/archive: queue/archive.o
 tests/unit/walk: $(WALK)
 tests/unit/pattern: scanq/pattern.o
 tests/unit/rule: scanq/rule.o scanq/pattern.o scanq/walkname.o

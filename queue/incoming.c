@@ -14,6 +14,7 @@
 #include "lib/enqueue.h"
 #include "lib/limits.h"
 #include "lib/msgfile.h"
+#include "queue/archive.h"
 #include "queue/envelope.h"
 
 enum {
@@ -272,6 +273,30 @@ make_durable(struct store *st, struct incoming *in)
 	return -1;
 }
 
+/* Copies for control/archive: more recipients behind the client's. */
+static int
+archive(struct store const *st, struct incoming *in, struct envelope *e,
+    char const **why)
+{
+	static stralloc extra = STRALLOC_ZERO;
+	int n;
+
+	if (!st->set.archive.len)
+		return 0;
+	extra.len = 0;
+	n = archive_extra(&st->set.archive, e->s, e->len, &extra);
+	if (n == 0)
+		return 0;
+	if (n == -1 ||
+	    (e->s != in->envelope.s &&
+	    !stralloc_copyb(&in->envelope, e->s, e->len)) ||
+	    !stralloc_cat(&in->envelope, &extra)) {
+		*why = "out of memory";
+		return QUEUE_MEMORY;
+	}
+	return envelope_check(in->envelope.s, in->envelope.len, e, why);
+}
+
 int
 incoming_commit(struct store *st, struct sender const *from,
     struct incoming *in, struct claim const *claim, struct receipt *out,
@@ -282,6 +307,8 @@ incoming_commit(struct store *st, struct sender const *from,
 	int code;
 
 	code = whole_envelope(in, claim, &e, why);
+	if (!code)
+		code = archive(st, in, &e, why);
 	if (!code && fstat(in->fd, &s) == -1)
 		code = trouble(why);
 	if (!code && (uint64_t)s.st_size != in->head + claim->size) {

@@ -24,6 +24,7 @@
 #include "lib/msgfile.h"
 #include "lib/packet.h"
 #include "lib/role.h"
+#include "queue/archive.h"
 #include "queue/worker.h"
 
 #define SOCKET "socket/queue/queued"
@@ -66,13 +67,24 @@ int
 settings_read(struct settings *s)
 {
 	unsigned int reserve = RESERVE, databytes = 0, strictsync = 0;
+	stralloc archive = STRALLOC_ZERO;
+	char const *bad;
 	uid_t smtpd, sender;
 
 	if (control_uint("control/queuereserve", &reserve) == -1 ||
 	    control_uint("control/databytes", &databytes) == -1 ||
 	    control_uint("control/strictsync", &strictsync) == -1 ||
+	    control_list("control/archive", &archive) == -1 ||
 	    uid_of("smtpd", &smtpd) == -1 || uid_of("send", &sender) == -1)
 		return -1;
+	if (!archive_check(&archive, &bad)) {
+		strerr_warnw("control/archive: not who:address: ", bad);
+		stralloc_free(&archive);
+		errno = EINVAL;
+		return -1;
+	}
+	stralloc_free(&s->archive);
+	s->archive = archive;
 	s->reserve = (uint64_t)reserve + databytes;
 	s->strictsync = strictsync;
 	s->smtpd = smtpd;
@@ -334,8 +346,8 @@ supervise(struct master *m, sigset_t const *mask)
  * the queue; changes and removes them for send.
  *
  * Runs as: queue; started as root it becomes queue before anything else
- * Reads:   control/{concurrencyqueue,queuereserve,databytes,strictsync},
- *          conf-users, requests on socket/queue/queued
+ * Reads:   control/{concurrencyqueue,queuereserve,databytes,strictsync,
+ *          archive}, conf-users, requests on socket/queue/queued
  * Writes:  queue/: it alone creates, changes and removes messages
  * Trusts:  the kernel for uid and pid of a client; send and root for changes
  * Trusted by: everybody who was told that a message is queued

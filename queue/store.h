@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include <skalibs/stralloc.h>
+
 enum {
 	WORKERS_MAX = 250,	/* an id has three digits for the worker */
 	CLIENTS_MAX = 128	/* of one worker */
@@ -24,6 +26,7 @@ struct settings {
 	uint64_t reserve;	/* bytes that stay free on the disk */
 	unsigned int strictsync;
 	uid_t smtpd, send;	/* (uid_t)-1: no such user here */
+	stralloc archive;	/* control/archive: archive.h */
 };
 
 struct store {

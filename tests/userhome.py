@@ -16,6 +16,7 @@ PROGRAMS = ("users/authd users/checkpw users/pwhash users/rcptcheck "
             "users/valias users/valiasdomain users/vcatchall users/vmkpasswd "
             "users/vmoduser users/vsetuserquota users/vmoddomlimits "
             "users/clearopensmtp "
+            "users/vautorespond "
             "pop3d/popup pop3d/pop3d").split()
 
 

@@ -226,6 +226,44 @@ def test_the_default_limits_are_for_domains_without_their_own(vhome):
     assert "as many users" in run(vhome, "vadduser", "-n", "ann@v.example", check=100).stderr
 
 
+# ---- autoresponder
+
+def test_an_autoresponder_is_two_lines_and_goes_again(vhome):
+    before = everything(vhome)
+    run(vhome, "vautorespond", "-d", "3", "joe@v.example", "on", text="away\n", check=0)
+    d = domain(vhome) / "joe"
+    assert (d / ".qmail").read_text() == (
+        f"|{vhome}/bin/autorespond 259200 1 vacation/message vacation\n./Maildir/\n")
+    assert (d / "vacation/message").read_text() == "away\n"
+    for f in (".qmail", "vacation", "vacation/message"):
+        assert userhome.owner(d / f) == userhome.roles()["vmail"]
+    run(vhome, "vautorespond", "joe@v.example", "on", text="still away\n", check=0)
+    run(vhome, "vautorespond", "joe@v.example", "off", check=0)
+    assert everything(vhome) == before
+
+
+def test_a_users_own_instructions_are_left_alone(vhome):
+    (domain(vhome) / "joe/.qmail").write_text("&x@y.example\n")
+    for word in ("on", "off"):
+        r = run(vhome, "vautorespond", "joe@v.example", word, text="away\n", check=100)
+        assert ".qmail of another kind" in r.stderr
+    assert (domain(vhome) / "joe/.qmail").read_text() == "&x@y.example\n"
+
+
+def test_an_autoresponder_is_written_through_no_link(vhome, scratch):
+    (scratch / "victim").mkdir()
+    joe = domain(vhome) / "joe"
+    (joe / "vacation").symlink_to(scratch / "victim")
+    assert run(vhome, "vautorespond", "joe@v.example", "on", text="x\n").returncode == 111
+    (joe / "vacation").unlink()
+    (joe / ".qmail").symlink_to(scratch / "victim/x")
+    assert run(vhome, "vautorespond", "joe@v.example", "on", text="x\n").returncode != 0
+    joe.rename(scratch / "joe")
+    joe.symlink_to(scratch / "joe")
+    assert run(vhome, "vautorespond", "joe@v.example", "on", text="x\n").returncode == 111
+    assert os.listdir(scratch / "victim") == [] and not (scratch / "joe/vacation").exists()
+
+
 # ---- what is wrong changes nothing
 
 BAD = [
@@ -249,6 +287,8 @@ BAD = [
     ["vsetuserquota", "joe@v.example", "10S,5S"], ["vsetuserquota", "joe@v.example"],
     ["vmoddomlimits", "-P", "x", "v.example"], ["vmoddomlimits", "-g", "z", "v.example"],
     ["vmoddomlimits", "-P", "1", "w.example"], ["vmoddomlimits", "v.example"],
+    ["vautorespond", "joe@v.example", "on"], ["vautorespond", "no@v.example", "on"],
+    ["vautorespond", "-d", "0", "joe@v.example", "on"], ["vautorespond", "joe@v.example"],
     ["vmkpasswd", "w.example"], ["vdeldomain", "w.example"], ["vadduser", "-n", "x" * 65 + "@v.example"],
     ["vadduser", "-n", "ann"], ["vadddomain", "-e", "a b@c", "n.example", "x"],
     ["vadddomain", "-e", "nobody", "n.example", "x"],
