@@ -24,7 +24,7 @@
 #include "tools/logwalk.h"
 #include "tools/report.h"
 
-#define USAGE "mailreport [-y | -d date] [-l logs] [-o directory] " \
+#define USAGE "mailreport [-1 | -y | -d date] [-l logs] [-o directory] " \
 	"[-m address] | mailreport --metrics [-l logs] [-o file] [-s state]"
 
 char const *PROG = "mailreport";
@@ -36,7 +36,7 @@ enum { TEXT, PAGE, METRICS, STATE, RESULTS };
 
 static struct {
 	char const *logs, *out, *mail, *state;
-	int metrics;
+	int metrics, hour;
 	char day[11], before[11], after[11], made[32];
 	uint64_t from, to, now;
 	stralloc host;
@@ -135,6 +135,27 @@ read_day(void)
 	figures_end(&figures, o.now >= o.from && o.now < o.to ? o.now : o.to);
 }
 
+/* The last hour, for mailctl status. */
+static void
+one_line(void)
+{
+	uint64_t const *n = figures.count;
+	char text[256];
+
+	snprintf(text, sizeof text, "%llu in, %llu delivered, %llu put off, "
+	    "%llu failed, %llu refused\n",
+	    (unsigned long long)n[FIGURE_MESSAGES],
+	    (unsigned long long)(n[FIGURE_LOCAL_SUCCESS] +
+	    n[FIGURE_REMOTE_SUCCESS]),
+	    (unsigned long long)(n[FIGURE_LOCAL_DEFERRAL] +
+	    n[FIGURE_REMOTE_DEFERRAL]),
+	    (unsigned long long)(n[FIGURE_LOCAL_FAILURE] +
+	    n[FIGURE_REMOTE_FAILURE]),
+	    (unsigned long long)n[FIGURE_REFUSED]);
+	if (!stralloc_copys(o.result + TEXT, text))
+		die_memory();
+}
+
 static void
 draw(void)
 {
@@ -188,7 +209,10 @@ child(int to)
 		read_on();
 	} else {
 		read_day();
-		draw();
+		if (o.hour)
+			one_line();
+		else
+			draw();
 	}
 	for (i = 0; i < RESULTS; i++) {
 		n = (uint32_t)o.result[i].len;
@@ -403,6 +427,8 @@ options(int argc, char const *const *argv)
 
 		if (!strcmp(s, "--metrics"))
 			o.metrics = 1;
+		else if (!strcmp(s, "-1"))
+			o.hour = 1;
 		else if (!strcmp(s, "-y"))
 			choose_day(noon(o.day) - DAY);
 		else if (!strncmp(s, "-d", 2))
@@ -418,6 +444,12 @@ options(int argc, char const *const *argv)
 		else
 			strerr_dieusage(EXIT_USAGE, USAGE);
 	}
+	if (o.hour) {
+		o.from = (uint64_t)(now - 3600) * 1000000;
+		o.to = (uint64_t)(now + 1) * 1000000;
+	}
+	if (o.hour && (o.out || o.mail || o.metrics))
+		strerr_dieusage(EXIT_USAGE, USAGE);
 	if (o.mail && (!strchr(o.mail, '@') || strpbrk(o.mail, "\r\n\t ")))
 		strerr_dief2x(EXIT_USAGE, "not an address: ", o.mail);
 }

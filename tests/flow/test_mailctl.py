@@ -145,3 +145,46 @@ def test_variable_in_env_reaches_the_service(own_suite):
     with own_suite.smtp() as s:
         s.ehlo()
         assert s.esmtp_features["size"] == "100"
+
+
+def test_status_is_for_people(own_suite):
+    own_suite.start()
+    deliver(own_suite, "first")
+    own_suite.wait_log("send", "end msg")
+    r = mailctl(own_suite, "status")
+    assert r.returncode == 0, r.stdout + r.stderr
+    rows = dict(re.match(r"(\S+(?: hour)?) +(.*)", line).groups()
+                for line in r.stdout.splitlines())
+    assert rows[suites.HOST]
+    for s in suites.SERVICES:
+        assert re.search(rf"\b{s} \d+ s", rows["services"]), r.stdout
+    assert rows["queue"] == "0 messages"
+    assert rows["last hour"] == "1 in, 1 delivered, 0 put off, 0 failed, 0 refused"
+    assert "% used" in rows["disk"]
+
+    (own_suite.home / "queue/mess/17").mkdir(exist_ok=True)
+    (own_suite.home / "queue/bad/1").write_text("x")
+    subprocess.run(["s6-svc", "-wD", "-d", own_suite.home / "service/pop3"], check=True,
+                   timeout=20)
+    r = mailctl(own_suite, "status")
+    assert r.returncode == 111
+    assert re.search("^pop3 +NOT UP", r.stdout, re.M)
+    assert re.search("^damaged +1 SET ASIDE", r.stdout, re.M)
+
+
+def test_logs_are_readable_and_in_order(own_suite):
+    own_suite.start()
+    deliver(own_suite, "first")
+    own_suite.wait_log("send", "end msg")
+    r = mailctl(own_suite, "logs", "-n", "100")
+    assert r.returncode == 0 and r.stderr == ""
+    lines = r.stdout.splitlines()
+    assert all(re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ ", line) for line in lines)
+    assert lines == sorted(lines, key=lambda line: line[:29])
+    at = [next(i for i, line in enumerate(lines) if text in line)
+          for text in ("smtpd: info: accepted", "new msg", "end msg")]
+    assert at == sorted(at)
+    only = mailctl(own_suite, "logs", "send").stdout
+    assert "new msg" in only and "smtpd:" not in only
+    for wrong in (["nonsense"], ["../etc"], ["-x"], ["-n", "many"]):
+        assert mailctl(own_suite, "logs", *wrong).returncode in (100, 111)
