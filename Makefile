@@ -48,9 +48,12 @@ OWFAT_PROGRAMS = rblcheck/dnsq
 # what needs NSS, libcrypt or libssl: dynamic, each off the hot path
 DYNAMIC = users/getpw users/pwhash tls/tlsconnect \
 	tools/certinfo
+# with libarchive, if it is there: static, for the sandbox of scanq's caller
+ARCHIVE_HEADERS = $(wildcard $(addprefix /usr/include/,archive.h bzlib.h lzma.h zlib.h zstd.h))
+ARCHIVE_PROGRAMS = $(if $(word 5,$(ARCHIVE_HEADERS)),scanq/archivenames)
 SCRIPTS =
 
-all: $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC)
+all: $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC) $(ARCHIVE_PROGRAMS)
 
 # a program of more than one object
 smtpd/smtpd: smtpd/dialogue.o smtpd/receive.o smtpd/data.o smtpd/policy.o smtpd/backend.o
@@ -105,7 +108,7 @@ local/except: local/child.o
 local/bouncesaying: local/child.o
 SCAN = scanq/scan.o scanq/judge.o scanq/ruleset.o scanq/rule.o scanq/pattern.o \
 	scanq/clamd.o scanq/clamdreply.o scanq/spamd.o scanq/spamdreply.o \
-	scanq/talk.o scanq/leaves.o scanq/walkrun.o scanq/intake.o
+	scanq/talk.o scanq/leaves.o scanq/archives.o scanq/walkrun.o scanq/intake.o
 scanq/scanq: $(SCAN) $(WALK) scanq/outcome.o scanq/report.o scanq/handover.o \
 	scanq/alertlimit.o scanq/selftest.o
 scanq/scanrules: scanq/rule.o scanq/ruleset.o scanq/pattern.o scanq/simcontrol.o scanq/walkname.o
@@ -142,6 +145,11 @@ $(DYNAMIC): %: %.do
 	@echo link $@
 	@$(LD.dynamic) -o $@ $^ $(LIBS)
 users/pwhash: LIBS = -lcrypt
+
+$(ARCHIVE_PROGRAMS): scanq/archivenames.do scanq/filename.do scanq/words.do \
+		scanq/decode.do scanq/walkout.do scanq/walkwire.do lib/sandbox.do
+	@echo link $@
+	@$(LD.glibc) -o $@ $^ -l:libarchive.a -llzma -lz -lbz2 -lzstd
 tls/tlsconnect: tls/stream.do lib/sandbox.do
 tls/tlsconnect: LIBS = -lssl -lcrypto
 tools/certinfo: LIBS = -lcrypto
@@ -209,7 +217,7 @@ walk-sources:
 	@echo $(WALK:.o=.c)
 
 clean:
-	rm -f $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC) $(UNITS) deps/flags
+	rm -f $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC) $(ARCHIVE_PROGRAMS) $(UNITS) deps/flags
 	rm -f $(GATE_TOOLS)
 	rm -f */*.o */*.do */*/*.o */*.lo */*.d */*/*.d */*.a
 

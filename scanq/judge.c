@@ -340,8 +340,8 @@ judge_name(struct judge *j, char const *s, size_t n, uint64_t size,
 	return 1;
 }
 
-static int
-has_name_rules(struct judge const *j)
+int
+judge_has_names(struct judge const *j)
 {
 	return ruleset_has(&j->rules, SUBJECT_NAME) ||
 	    ruleset_has(&j->rules, SUBJECT_EXTENSION);
@@ -352,7 +352,7 @@ in_archive(int source)
 {
 	return source == WALK_IN_ZIP || source == WALK_IN_ZIP_DIRECTORY ||
 	    source == WALK_IN_TAR || source == WALK_IN_GZIP ||
-	    source == WALK_IN_RAR;
+	    source == WALK_IN_RAR || source == WALK_IN_ARCHIVE;
 }
 
 /* The host of a URL without a path, such as "http://www.example.com", is not
@@ -375,7 +375,7 @@ judge_file(struct judge *j, struct walk_event const *e)
 {
 	struct waiting *w = j->waiting + j->waitings;
 
-	if (!has_name_rules(j) || is_host(e))
+	if (!judge_has_names(j) || is_host(e))
 		return;
 	if (in_archive(e->code) || e->size != WALK_UNKNOWN ||
 	    j->waitings == JUDGE_WAITING) {

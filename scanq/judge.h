@@ -62,6 +62,9 @@ struct judge {
 extern int judge_start(struct judge *j, char const *rules,
     stralloc const *envelope, uint64_t size);
 
+/* Is there a rule about names? */
+extern int judge_has_names(struct judge const *j);
+
 extern void judge_event(struct judge *j, struct walk_event const *e);
 /* Behind the last event. */
 extern void judge_end(struct judge *j);

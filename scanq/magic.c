@@ -32,6 +32,7 @@ static struct magic const table[] = {
 	M(WALK_GZIP, 0, "\x1f\x9d"),
 	M(WALK_BZIP2, 0, "BZh"),
 	M(WALK_XZ, 0, "\xfd" "7zXZ"),
+	M(WALK_ZSTD, 0, "\x28\xb5\x2f\xfd"),
 	M(WALK_TAR, 257, "ustar"),
 	M(WALK_CAB, 0, "MSCF"),
 	M(WALK_ARJ, 0, "\x60\xea"),
@@ -143,6 +144,7 @@ magic_find(char const *s, size_t n)
 #define OFFICE (BIT(WALK_OLE) | BIT(WALK_ZIP) | TEXTS)
 #define ARCHIVES (BIT(WALK_ZIP) | BIT(WALK_RAR) | BIT(WALK_7Z) | \
 	BIT(WALK_GZIP) | BIT(WALK_BZIP2) | BIT(WALK_XZ) | BIT(WALK_TAR) | \
+	BIT(WALK_ZSTD) | \
 	BIT(WALK_CAB) | BIT(WALK_ARJ) | BIT(WALK_LHA) | BIT(WALK_ACE))
 
 /* What a file with these extensions may be. */

@@ -150,6 +150,8 @@ take_leaf(void *ctx, struct leaf const *l, int magic)
 	struct scan *s = ctx;
 	char hex[65];
 
+	if (archives_take(&s->archives, l, magic) == -1)
+		s->leaves.error = errno;
 	if (s->leaves.hashes) {
 		leaves_hash(l, hex);
 		judge_hash(&s->judge, hex);
@@ -173,6 +175,14 @@ take_event(void *ctx, struct walk_event const *e)
 	leaves_event(&s->leaves, e);
 }
 
+static void
+take_name(void *ctx, struct walk_event const *e)
+{
+	struct scan *s = ctx;
+
+	judge_event(&s->judge, e);
+}
+
 static int
 walk_it(struct scan *s, struct walkrun *w)
 {
@@ -185,6 +195,7 @@ walk_it(struct scan *s, struct walkrun *w)
 	if (r == 0)
 		return trouble(s, why, 0, QUEUE_DEFERRED);
 	judge_end(&s->judge);
+	archives_list(&s->archives, take_name, s);
 	if (s->judge.error || s->leaves.error)
 		return trouble(s, "unable to judge the message",
 		    s->judge.error ? s->judge.error : s->leaves.error,
@@ -227,7 +238,9 @@ scan_message(struct scan *s, struct intake *i, stralloc const *envelope)
 	s->leaves.hashes = ruleset_has(&s->judge.rules, SUBJECT_HASH);
 	s->leaves.take = take_leaf;
 	s->leaves.ctx = s;
-	if (s->mode == VIRUS_OFF && !s->leaves.hashes)
+	s->archives.on = judge_has_names(&s->judge) &&
+	    access(ARCHIVES_PROGRAM, X_OK) == 0;
+	if (s->mode == VIRUS_OFF && !s->leaves.hashes && !s->archives.on)
 		flags = WALK_NO_DATA;
 	if (walkrun_start(&w, i->message, i->size, flags) == -1)
 		return trouble(s, "unable to start the walker", errno,

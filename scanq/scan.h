@@ -7,6 +7,7 @@
 
 #include <skalibs/stralloc.h>
 
+#include "scanq/archives.h"
 #include "scanq/clamd.h"
 #include "scanq/intake.h"
 #include "scanq/judge.h"
@@ -24,6 +25,7 @@ enum virus_mode {
 struct scan {
 	struct judge judge;
 	struct leaves leaves;
+	struct archives archives;
 	struct clamd clamd;
 	struct spamd spamd;
 	enum virus_mode mode;

@@ -79,6 +79,7 @@ enum walk_source {
 	WALK_IN_TAR,
 	WALK_IN_GZIP,
 	WALK_IN_RAR,
+	WALK_IN_ARCHIVE,	/* any other: archivenames */
 	WALK_SOURCES
 };
 
@@ -97,6 +98,7 @@ enum walk_magic {
 	WALK_GZIP,
 	WALK_BZIP2,
 	WALK_XZ,
+	WALK_ZSTD,
 	WALK_TAR,
 	WALK_CAB,
 	WALK_ARJ,
@@ -206,6 +208,7 @@ enum walk_anomaly {
 	WALK_TNEF_BAD,
 	WALK_TAR_BAD,
 	WALK_RAR_BAD,
+	WALK_ARCHIVE_BAD,	/* that archivenames cannot read */
 	WALK_TOO_MANY_ANOMALIES,
 	WALK_ANOMALY_COUNT
 };

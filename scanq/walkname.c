@@ -76,17 +76,20 @@ static char const *const anomalies[WALK_ANOMALY_COUNT] = {
 	[WALK_TNEF_BAD] = "tnef-bad",
 	[WALK_TAR_BAD] = "tar-bad",
 	[WALK_RAR_BAD] = "rar-bad",
+	[WALK_ARCHIVE_BAD] = "archive-bad",
 	[WALK_TOO_MANY_ANOMALIES] = "too-many-anomalies"
 };
 
 static char const *const sources[WALK_SOURCES] = {
 	"disposition", "type", "location", "uuencode", "yenc", "binhex",
-	"zip", "zip-directory", "tnef", "tar", "gzip", "rar"
+	"zip", "zip-directory", "tnef", "tar", "gzip", "rar",
+	"archive"
 };
 
 static char const *const magics[WALK_MAGICS] = {
 	"unknown", "empty", "exe", "elf", "macho", "class", "script", "zip",
-	"rar", "7z", "gzip", "bzip2", "xz", "tar", "cab", "arj", "lha", "ace",
+	"rar", "7z", "gzip", "bzip2", "xz",
+	"zstd", "tar", "cab", "arj", "lha", "ace",
 	"iso", "vhd", "ole", "pdf", "rtf", "html", "xml", "lnk", "chm",
 	"onenote", "tnef", "swf", "jpeg", "png", "gif", "bmp", "tiff", "riff",
 	"audio", "video", "mail"

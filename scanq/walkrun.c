@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "lib/sandbox.h"
+#include "lib/spawn.h"
 #include "scanq/walkwire.h"
 
 enum {
@@ -127,6 +128,27 @@ walkrun_start(struct walkrun *r, char const *s, size_t n, int flags)
 	if (r->pid != -1)
 		return 1;
 	close(r->fd);
+	return -1;
+}
+
+int
+walkrun_program(struct walkrun *r, char const *const *argv, int in)
+{
+	static char const *const nothing[] = { 0 };
+	struct spawn_fd fds[2] = { { in, 0 }, { -1, 1 } };
+	int p[2], e;
+
+	if (pipe2(p, O_CLOEXEC) == -1)
+		return -1;
+	fds[1].from = p[1];
+	r->pid = spawn(argv, nothing, fds, 2);
+	e = errno;
+	close(p[1]);
+	r->fd = p[0];
+	if (r->pid != -1)
+		return 1;
+	close(r->fd);
+	errno = e;
 	return -1;
 }
 

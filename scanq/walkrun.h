@@ -22,6 +22,11 @@ enum {
 extern int walkrun_start(struct walkrun *w, char const *s, size_t n,
     int flags);
 
+/* Starts a program that speaks like the walker, with descriptor in as its 0:
+ * archivenames.  1, -1.
+ */
+extern int walkrun_program(struct walkrun *w, char const *const *argv, int in);
+
 /* Hands every event to take, until the walk is complete.  1; 0: the child
  * died, said what is no event, or was too slow (*why says); -1 with errno.
  * In any case it is gone afterwards.

@@ -1,6 +1,9 @@
 """Section 5.4 of the reference deployment: a message with a forbidden subject is
 accepted over SMTP, kept in quarantine, the administrator reads the alert by
 POP3, and it can be let go."""
+import email.message
+import email.policy
+import os
 import re
 import socket
 import subprocess
@@ -52,6 +55,24 @@ def test_dialogue_of_the_reference_deployment(filtered):
     released = [m for m in got if b"X-Postern-Released: " in m]
     assert len(released) == 1 and b"\nSubject: good sex!\n\n" in released[0]
     assert " released " in s.run("quarantine", "list")
+
+
+def test_names_in_archives_are_seen_by_the_confined_service(filtered, scratch):
+    """As the service is confined, archivenames finds nothing but a locale."""
+    s = filtered
+    if not (s.home / "bin/archivenames").exists():
+        pytest.skip("built without libarchive")
+    name = scratch / "\u00fcbel.exe"
+    name.write_text("x")
+    subprocess.run(["bsdtar", "-cf", scratch / "a.7z", "--format", "7zip", "-C", scratch, name.name],
+                   check=True, env={**os.environ, "LC_ALL": "C.UTF-8"})
+    message = email.message.EmailMessage()
+    message["Subject"] = "archive"
+    message.add_attachment((scratch / "a.7z").read_bytes(), maintype="application", subtype="octet-stream",
+                           filename="a.bin")
+    s.send("a@b.example", ["alice@example.com"], message.as_bytes(policy=email.policy.SMTP))
+    alert = s.wait_mail("alice@example.com")[-1].decode()
+    assert "'Executable File (.exe)' found in message: ??bel.exe" in alert
 
 
 def test_virus_is_refused_and_clamd_away_is_temporary(filtered):

@@ -1,0 +1,117 @@
+#include "scanq/archives.h"
+
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "scanq/intake.h"
+#include "scanq/walkrun.h"
+
+struct listing {
+	walk_take *take;
+	void *ctx;
+	uint32_t part;
+};
+
+static int
+may_be(int magic)
+{
+	switch (magic) {
+	case WALK_7Z:
+	case WALK_GZIP:
+	case WALK_BZIP2:
+	case WALK_XZ:
+	case WALK_ZSTD:
+	case WALK_CAB:
+	case WALK_LHA:
+	case WALK_ISO:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+int
+archives_take(struct archives *a, struct leaf const *l, int magic)
+{
+	int fd;
+
+	if (!a->on || !may_be(magic))
+		return 0;
+	if (a->n == ARCHIVES_MOST) {
+		a->left_out++;
+		return 0;
+	}
+	fd = l->fd == -1 ? intake_file(l->head.s, l->head.len, "", 0) :
+	    intake_reopen(l->fd);
+	if (fd == -1)
+		return -1;
+	a->archive[a->n].fd = fd;
+	a->archive[a->n].part = l->part;
+	a->n++;
+	return 1;
+}
+
+/* The program has parsed foreign bytes: it may name what it likes, and say
+ * nothing about other things.
+ */
+static void
+take_event(void *ctx, struct walk_event const *e)
+{
+	struct listing *l = ctx;
+	struct walk_event own = *e;
+
+	if (e->type != WALK_FILE && e->type != WALK_ANOMALY)
+		return;
+	own.part = l->part;
+	if (e->type == WALK_FILE)
+		own.code = WALK_IN_ARCHIVE;
+	l->take(l->ctx, &own);
+}
+
+static void
+list(int fd, struct listing *l)
+{
+	struct walk_event bad = { .type = WALK_ANOMALY, .part = l->part,
+	    .code = WALK_ARCHIVE_BAD, .s = "", .t = "" };
+	char number[16];
+	char const *argv[3] = { ARCHIVES_PROGRAM, number, 0 };
+	struct walkrun w;
+	char const *why;
+
+	snprintf(number, sizeof number, "%lu", (unsigned long)l->part);
+	if (walkrun_program(&w, argv, fd) == -1 ||
+	    walkrun_events(&w, take_event, l, &why) != 1)
+		l->take(l->ctx, &bad);
+}
+
+static time_t
+seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+void
+archives_list(struct archives *a, walk_take *take, void *ctx)
+{
+	struct listing l = { take, ctx, 0 };
+	struct walk_event more = { .type = WALK_ANOMALY,
+	    .code = WALK_TOO_MANY_NAMES, .s = "", .t = "" };
+	time_t until = seconds() + ARCHIVES_SECONDS;
+	size_t i;
+
+	for (i = 0; i < a->n; i++) {
+		l.part = a->archive[i].part;
+		if (seconds() < until)
+			list(a->archive[i].fd, &l);
+		else
+			a->left_out++;
+		close(a->archive[i].fd);
+	}
+	if (a->left_out)
+		take(ctx, &more);
+	a->n = 0;
+}

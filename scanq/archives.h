@@ -1,0 +1,41 @@
+/* archives: contents that may be archives which the walker does not read, kept
+ * for archivenames until the walk is over.
+ */
+#ifndef ARCHIVES_H
+#define ARCHIVES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "scanq/leaves.h"
+#include "scanq/walk.h"
+
+#define ARCHIVES_PROGRAM "bin/archivenames"
+
+enum {
+	ARCHIVES_MOST = 32,	/* of one message */
+	ARCHIVES_SECONDS = 20	/* for all of them */
+};
+
+struct archives {
+	int on;			/* the program is there, and names matter */
+	size_t n;
+	struct {
+		int fd;		/* open for reading */
+		uint32_t part;
+	} archive[ARCHIVES_MOST];
+	size_t left_out;	/* more than there is room for */
+};
+
+/* Keeps the leaf if its kind may be an archive.  1; 0: it is none, or there
+ * are too many; -1.
+ */
+extern int archives_take(struct archives *a, struct leaf const *l, int magic);
+
+/* Hands to take what the program says of each: names (WALK_FILE) and
+ * anomalies, and an anomaly for each that it did not get to the end of.  All
+ * are gone afterwards.
+ */
+extern void archives_list(struct archives *a, walk_take *take, void *ctx);
+
+#endif

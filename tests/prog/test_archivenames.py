@@ -1,0 +1,151 @@
+"""archivenames by itself, and scanq with it: names in archives that the walker
+does not read."""
+import gzip
+import os
+import shutil
+import struct
+import subprocess
+
+import pytest
+
+import postern
+from scanqlib import Scanq, mail
+
+PROGRAM = postern.TREE / "scanq/archivenames"
+FILE, ANOMALY, DONE = 3, 7, 8
+ARCHIVE, BAD = 12, 72
+pytestmark = pytest.mark.skipif(not PROGRAM.exists(), reason="built without libarchive")
+
+
+def names(data, scratch):
+    (scratch / "a").write_bytes(data)
+    with open(scratch / "a", "rb") as f:
+        out = subprocess.run([PROGRAM, "7"], stdin=f, capture_output=True, timeout=20)
+    found, at, done = [], 0, False
+    while at < len(out.stdout):
+        kind, code, _, _, part, _, n, tn, size = struct.unpack_from("<BBHIIIIIQ", out.stdout, at)
+        s = out.stdout[at + 32:at + 32 + n]
+        at += 32 + n + tn
+        assert not done
+        done = kind == DONE
+        if kind == FILE:
+            assert (code, part) == (ARCHIVE, 7)
+            found.append((s, size))
+        elif kind == ANOMALY:
+            found.append(code)
+    return out.returncode, done, found
+
+
+def pack(scratch, form, *more, files=("evil.exe", "b.txt")):
+    d = scratch / "files"
+    d.mkdir(exist_ok=True)
+    for f in files:
+        (d / f).parent.mkdir(exist_ok=True)
+        (d / f).write_bytes(b"MZ" + bytes(700))
+    # not into a pipe, where it adds zeros
+    subprocess.run(["bsdtar", "-cf", scratch / "packed", "--format", form, *more, "-C", d, *files], check=True)
+    return (scratch / "packed").read_bytes()
+
+
+@pytest.mark.parametrize("form,more", [
+    ("7zip", []), ("7zip", ["--options", "compression=lzma2"]), ("iso9660", []), ("ustar", ["-z"]),
+    ("ustar", ["-j"]), ("pax", ["-J"]), ("pax", ["--zstd"]), ("gnutar", ["--lzma"]), ("newc", ["-z"])])
+def test_names_and_sizes(scratch, form, more):
+    data = pack(scratch, form, *more)
+    code, done, found = names(data, scratch)
+    assert (code, done) == (0, True)
+    assert (b"evil.exe", 702) in found and (b"b.txt", 702) in found
+
+
+def test_names_that_are_not_ascii(scratch):
+    code, done, found = names(pack(scratch, "7zip", files=("\u00fc\u4e2d.exe",)), scratch)
+    assert done and ("\u00fc\u4e2d.exe".encode(), 702) in found
+
+
+def test_a_compressed_file_is_no_archive(scratch):
+    assert names(gzip.compress(b"hello" * 1000), scratch) == (0, True, [])
+
+
+@pytest.mark.parametrize("cut", [1, 20, 40, 100])
+def test_a_damaged_archive_is_told_or_shows_nothing(scratch, cut):
+    data = pack(scratch, "7zip")
+    code, done, found = names(data[:-cut], scratch)
+    assert code == 0 and done
+    assert found in ([], [BAD]), found
+
+
+def test_random_damage_never_breaks_it(scratch):
+    import random
+    r = random.Random(4)
+    for form, more in (("7zip", []), ("iso9660", []), ("ustar", ["-J"])):
+        data = bytearray(pack(scratch, form, *more))
+        for _ in range(20):
+            bad = bytearray(data)
+            for _ in range(r.randrange(1, 20)):
+                bad[r.randrange(len(bad))] = r.randrange(256)
+            code, done, _ = names(bytes(bad), scratch)
+            assert (code, done) == (0, True) or code in (111, -9, -24), code
+
+
+def test_a_bomb_ends_in_time(scratch):
+    """20 GB of zeros in the first file."""
+    zeros = gzip.compress(bytes(10 ** 7), 9)
+    header = bytearray(512)
+    header[:5] = b"a.bin"
+    header[124:136] = b"\x80" + (20 * 10 ** 9).to_bytes(11, "big")
+    header[257:265] = b"ustar\x0000"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    code, done, found = names(gzip.compress(bytes(header)) + zeros * 2000, scratch)
+    assert code != 0 and not done
+
+
+# ---- scanq with it
+
+@pytest.fixture
+def scanq(scratch):
+    s = Scanq(scratch)
+    shutil.copy(PROGRAM, s.home / "bin")
+    s.rules(".exe\t0 in=archive action=refuse\tprograms in archives\nbig.dat\tSIZE=>500\tbig\n")
+    yield s
+    s.close()
+
+
+@pytest.mark.parametrize("form,more,name", [
+    ("7zip", [], "a.7z"), ("iso9660", [], "a.iso"), ("ustar", ["-z"], "a.tar.gz"), ("pax", ["-J"], "a.txt")])
+def test_a_rule_sees_names_in_archives(scanq, scratch, form, more, name):
+    bad, good = pack(scratch, form, *more), pack(scratch, form, *more, files=("b.txt",))
+    r = scanq.run(mail(parts=[(name, "application/octet-stream", bad)]))
+    assert r.code == 82 and "programs in archives: evil.exe" in r.text, r.log
+    assert scanq.run(mail(parts=[(name, "application/octet-stream", good)])).code == 0
+
+
+def test_a_large_archive_is_read_from_its_file(scanq, scratch):
+    (scratch / "files").mkdir()
+    (scratch / "files/noise.bin").write_bytes(os.urandom(300000))
+    data = subprocess.run(["bsdtar", "-cf", "-", "--format", "7zip", "-C", scratch / "files", "noise.bin"],
+                          capture_output=True, check=True).stdout
+    data2 = pack(scratch, "7zip", files=("noise2.bin", "evil.exe"))
+    r = scanq.run(mail(parts=[("a.7z", "x/y", data), ("b.7z", "x/y", data2)]))
+    assert r.code == 82 and "evil.exe" in r.text, r.log
+
+
+def test_sizes_in_archives_count(scanq, scratch):
+    r = scanq.run(mail(parts=[("a.7z", "x/y", pack(scratch, "7zip", files=("big.dat",)))]))
+    assert b"X-Postern-Quarantine-Reason: big" in (r.queued[0] / "message").read_bytes()
+
+
+def test_a_program_that_dies_is_an_anomaly_and_no_verdict_is_lost(scanq, scratch):
+    (scanq.home / "bin/archivenames").write_text("#!/bin/sh\nkill -9 $$\n")
+    m = mail(parts=[("a.7z", "x/y", pack(scratch, "7zip"))])
+    r = scanq.run(m)
+    assert r.code == 0 and "header=archive-bad" in r.log
+    (scanq.home / "bin/archivenames").write_text("#!/bin/sh\nhead -c 100000 /dev/zero\n")
+    r = scanq.run(m)
+    assert r.code == 0 and "header=archive-bad" in r.log
+
+
+def test_without_it_names_in_archives_stay_unseen(scanq, scratch):
+    (scanq.home / "bin/archivenames").unlink()
+    r = scanq.run(mail(parts=[("a.7z", "x/y", pack(scratch, "7zip"))]))
+    assert r.code == 0 and "archive" not in r.log
