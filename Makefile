@@ -34,7 +34,7 @@ PROGRAMS = \
 	local/local local/maildirmake local/forward local/condredirect \
 	local/except local/bouncesaying local/preline local/autorespond \
 	pop3d/popup pop3d/pop3d \
-	users/authd users/checkpw users/rcptcheck users/usersmake \
+	users/authd users/checkpw users/authctl users/rehash users/rcptcheck users/usersmake \
 	users/vadddomain users/vdeldomain users/vadduser users/vdeluser \
 	users/vpasswd users/vuserinfo users/vdominfo users/valias \
 	users/valiasdomain users/vcatchall users/vmkpasswd users/vmoduser \
@@ -56,7 +56,9 @@ SCRIPTS =
 all: $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC) $(ARCHIVE_PROGRAMS)
 
 # a program of more than one object
-smtpd/smtpd: smtpd/dialogue.o smtpd/receive.o smtpd/data.o smtpd/policy.o smtpd/backend.o
+SESSION = smtpd/dialogue.o smtpd/argument.o smtpd/transaction.o smtpd/sender.o \
+	smtpd/auth.o smtpd/starttls.o smtpd/receive.o smtpd/data.o smtpd/policy.o
+smtpd/smtpd: $(SESSION) smtpd/backend.o smtpd/login.o smtpd/program.o
 send/send: send/state.o send/schedule.o send/table.o send/line.o send/marks.o send/scan.o \
 	send/dest.o send/active.o send/deliver.o send/bouncer.o send/pace.o send/steady.o \
 	send/reasons.o send/memory.o send/found.o send/command.o
@@ -75,7 +77,9 @@ users/vadddomain users/vdeldomain users/valiasdomain: $(VUSER) users/domainlist.
 users/vmoduser users/vsetuserquota: $(VUSER) users/usermod.o
 users/vadduser users/vdeluser users/vpasswd users/vuserinfo users/vdominfo: $(VUSER)
 users/valias users/vcatchall users/vmkpasswd users/vmoddomlimits users/vautorespond: $(VUSER)
-users/authd: users/login.o users/account.o users/guess.o users/helper.o users/roaming.o users/textfile.o
+users/authd: users/login.o users/account.o users/guess.o users/helper.o users/orders.o \
+	users/usage.o users/errand.o users/roaming.o users/textfile.o
+users/rehash: users/account.o $(VUSER)
 users/clearopensmtp: users/roaming.o users/textfile.o
 rblcheck/dnsq: rblcheck/asker.o rblcheck/dnspacket.o rblcheck/jail.o rblcheck/resolvers.o
 RBL = rblcheck/answers.o rblcheck/blocked.o rblcheck/lists.o rblcheck/dnsrun.o rblcheck/lookup.o rblcheck/report.o rblcheck/through.o
@@ -144,7 +148,7 @@ $(OWFAT_PROGRAMS): %: %.o
 $(DYNAMIC): %: %.do
 	@echo link $@
 	@$(LD.dynamic) -o $@ $^ $(LIBS)
-users/pwhash: LIBS = -lcrypt
+users/pwhash: LIBS = -lcrypt -lmd
 
 $(ARCHIVE_PROGRAMS): scanq/archivenames.do scanq/filename.do scanq/words.do \
 		scanq/decode.do scanq/walkout.do scanq/walkwire.do lib/sandbox.do
@@ -188,7 +192,7 @@ tests/unit/dnspacket: rblcheck/dnspacket.o
 tests/unit/dnspacket: UNIT_LIBS = $(OWFAT)
 tests/unit/dnslists: rblcheck/answers.o rblcheck/blocked.o rblcheck/lists.o rblcheck/through.o
 tests/unit/pop3session: pop3d/session.o pop3d/maildrop.o pop3d/octets.o
-tests/unit/smtpsession: smtpd/dialogue.o smtpd/receive.o smtpd/data.o smtpd/policy.o
+tests/unit/smtpsession tests/unit/smtpauth: $(SESSION)
 tests/unit/smtpreply: remote/reply.o remote/wire.o remote/server.o remote/auth.o \
 	remote/transaction.o remote/content.o remote/report.o
 tests/unit/guess: users/guess.o

@@ -111,3 +111,18 @@ assign_find(char const *local, size_t n, struct assign *out)
 	errno = e;
 	return r;
 }
+
+int
+assign_domain(char const *domain, size_t n, struct assign *out)
+{
+	stralloc key = STRALLOC_ZERO;
+	int r = -1;
+
+	if (stralloc_copyb(&key, domain, n) && stralloc_append(&key, '-'))
+		r = assign_find(key.s, key.len, out);
+	stralloc_free(&key);
+	/* a wildcard further up ("+" of a catch-all user) is no domain */
+	if (r == 1 && (*out->ext || !strchr(out->user, '.')))
+		r = 0;
+	return r;
+}

@@ -29,6 +29,11 @@ struct assign {
  */
 extern int assign_find(char const *local, size_t n, struct assign *out);
 
+/* The virtual domain of that name, or that it is another name of: out->user is
+ * the real one, out->home its directory.  As assign_find; 0: no such domain.
+ */
+extern int assign_domain(char const *domain, size_t n, struct assign *out);
+
 /* Takes a record apart: user NUL uid NUL gid NUL home NUL dash NUL ext, with
  * rest appended to ext.  1; 0 malformed; -1 out of memory.
  */

@@ -1,12 +1,8 @@
 #include "smtpd/backend.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,7 +14,8 @@
 #include "lib/log.h"
 #include "lib/recipient.h"
 #include "lib/smtpaddress.h"
-#include "lib/spawn.h"
+#include "smtpd/login.h"
+#include "smtpd/program.h"
 
 /* A program that says nothing for so long is killed. */
 #define ASK_SECONDS 60
@@ -91,96 +88,12 @@ export(char const *name, stralloc const *value)
 	return r;
 }
 
-/* The program, its standard input empty, its output our log, and a pipe from
- * its descriptor to: *text is our end. */
-static pid_t
-start(char const *const *argv, int to, int *text)
-{
-	struct spawn_fd fds[3] = { { -1, 0 }, { 2, 1 }, { -1, to } };
-	int p[2];
-	pid_t pid = -1;
-
-	fds[0].from = openc_read("/dev/null");
-	if (fds[0].from == -1)
-		return -1;
-	if (pipe2(p, O_CLOEXEC) == 0) {
-		fds[2].from = p[1];
-		pid = spawn(argv, (char const *const *)environ, fds, 3);
-		fd_close(p[1]);
-		if (pid == -1)
-			fd_close(p[0]);
-		*text = p[0];
-	}
-	fd_close(fds[0].from);
-	return pid;
-}
-
-static uint64_t
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
-/* What the program writes goes to text, printable, as much as fits; until it
- * closes its end or the time is over. */
-static void
-hear(int fd, char *text, uint64_t until)
-{
-	struct pollfd p = { fd, POLLIN, 0 };
-	char s[BACKEND_TEXT];
-	size_t len = 0;
-
-	for (;;) {
-		uint64_t now = seconds();
-		ssize_t n = 0, i;
-
-		if (now < until && poll(&p, 1, (until - now) * 1000) > 0)
-			n = read(fd, s, sizeof s);
-		if (n <= 0)
-			break;
-		for (i = 0; i < n && len < BACKEND_TEXT - 1; i++)
-			text[len++] = s[i] < 32 || s[i] > 126 ? '?' : s[i];
-	}
-	while (len && strchr("? ", text[len-1]))
-		len--;
-	text[len] = 0;
-}
-
-/* The end of the program, which it is given until then to come to.  Its exit
- * code, or -1: killed. */
-static int
-finish(pid_t pid, uint64_t until)
-{
-	int status;
-	pid_t r;
-
-	while ((r = waitpid(pid, &status, WNOHANG)) == 0 && seconds() < until)
-		poll(0, 0, 5);
-	if (r == 0) {
-		kill(pid, SIGKILL);
-		r = waitpid(pid, &status, 0);
-	}
-	return r == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static void
 log_program(char const *event, char const *name, struct question const *q,
     int code)
 {
-	int e = errno;
-
-	log_start("warning", event);
-	log_string("program", name);
+	program_log(event, name, code);
 	log_path("to", q->recipient->s, q->recipient->len);
-	if (code == 0)
-		log_errno(e);
-	else if (code == -1)
-		log_string("reason", "killed");
-	else
-		log_number("exit", code);
 	log_end();
 }
 
@@ -189,14 +102,14 @@ static int
 program(struct backend *b, struct question const *q)
 {
 	char const *const argv[] = { getenv("RCPTCHECK"), 0 };
-	uint64_t until = seconds() + ASK_SECONDS;
+	uint64_t until = program_clock() + ASK_SECONDS;
 	pid_t pid = -1;
 	int code, text = -1;
 
 	if (export("SENDER", q->sender) == 0 &&
 	    export("RECIPIENT", q->recipient) == 0 &&
 	    export("HELO", q->helo) == 0)
-		pid = start(argv, 4, &text);
+		pid = program_start(argv, PROGRAM_WRITES, 4, &text);
 	unsetenv("SENDER");
 	unsetenv("RECIPIENT");
 	unsetenv("HELO");
@@ -204,9 +117,9 @@ program(struct backend *b, struct question const *q)
 		log_program("unable to start recipient check", *argv, q, 0);
 		return RECIPIENT_TROUBLE;
 	}
-	hear(text, b->text, until);
+	program_hear(text, b->text, BACKEND_TEXT, until);
 	fd_close(text);
-	code = finish(pid, until);
+	code = program_end(pid, until);
 	if (code == EXIT_DONE)
 		return RECIPIENT_YES;
 	if (code == EXIT_PERM)
@@ -229,7 +142,7 @@ ask_lists(struct backend *b, struct question const *q)
 {
 	stralloc helo = STRALLOC_ZERO, domain = STRALLOC_ZERO;
 	size_t at = smtpaddress_at(q->sender->s, q->sender->len);
-	uint64_t until = seconds() + ASK_SECONDS;
+	uint64_t until = program_clock() + ASK_SECONDS;
 	pid_t pid = -1;
 	int code = -1, text = -1;
 
@@ -239,7 +152,7 @@ ask_lists(struct backend *b, struct question const *q)
 			"bin/namecheck", "--", helo.s, domain.s, 0
 		};
 
-		pid = start(argv, 1, &text);
+		pid = program_start(argv, PROGRAM_WRITES, 1, &text);
 	}
 	stralloc_free(&helo);
 	stralloc_free(&domain);
@@ -247,9 +160,9 @@ ask_lists(struct backend *b, struct question const *q)
 		log_program("unable to start", "namecheck", q, 0);
 		return -1;
 	}
-	hear(text, b->text, until);
+	program_hear(text, b->text, BACKEND_TEXT, until);
 	fd_close(text);
-	code = finish(pid, until);
+	code = program_end(pid, until);
 	if (code == EXIT_DONE)
 		return *b->text != 0;
 	log_program("check of names failed", "namecheck", q, code);
@@ -263,6 +176,20 @@ wall_clock(struct backend *b)
 	return time(0);
 }
 
+static int
+start_tls(struct backend *b, unsigned int wait, struct tls *t)
+{
+	int r = ucspitls_start(&b->tls, wait);
+
+	if (r != 1)
+		return r;
+	/* who logged in before must do so again */
+	unsetenv("SMTPAUTHUSER");
+	t->protocol = getenv("SSL_PROTOCOL");
+	t->cipher = getenv("SSL_CIPHER");
+	return 1;
+}
+
 /* Ends when the client goes away. */
 static void
 wait_a_while(struct backend *b, unsigned int n)
@@ -273,11 +200,12 @@ wait_a_while(struct backend *b, unsigned int n)
 }
 
 void
-backend_init(struct backend *b, int connection)
+backend_init(struct backend *b, int connection, char const *const *checker)
 {
 	char const *s = getenv("RCPTCHECK");
 
 	b->connection = connection;
+	b->checker = checker;
 	b->open = queue_open;
 	b->put = queue_put;
 	b->close = queue_close;
@@ -287,6 +215,10 @@ backend_init(struct backend *b, int connection)
 	b->ask = s && *s ? program : 0;
 	s = getenv("RHSBL");
 	b->names = s && *s ? ask_lists : 0;
+	b->login = *checker ? login_check : 0;
+	b->allow = login_allow;
+	b->nonce = login_nonce;
+	b->starttls = ucspitls_offered(&b->tls) ? start_tls : 0;
 	b->time = wall_clock;
 	b->pause = wait_a_while;
 	*b->text = 0;

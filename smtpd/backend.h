@@ -13,8 +13,30 @@
 
 #include <skalibs/stralloc.h>
 
+#include "lib/ucspitls.h"
+
 struct question {
 	stralloc const *sender, *recipient, *helo;
+};
+
+/* An encrypted connection: "TLSv1.3", and which cipher, or 0: we were not
+ * told.  protocol 0: it is not encrypted.
+ */
+struct tls {
+	char const *protocol, *cipher;
+};
+
+/* What a client says to log in. */
+struct credentials {
+	char const *login, *password;
+	char const *challenge;	/* "", or what the password is an answer to */
+};
+
+enum {
+	LOGIN_WRONG = 0,
+	LOGIN_GOOD = 1,
+	LOGIN_HERE_ONLY = 2,	/* good, and may not relay */
+	LOGIN_TROUBLE = -1	/* which has been logged */
 };
 
 enum { BACKEND_TEXT = 256 };
@@ -37,16 +59,32 @@ struct backend {
 	 * has been logged. */
 	int (*names)(struct backend *, struct question const *);
 
+	/* 0: no passwords are taken here; or LOGIN_...  */
+	int (*login)(struct backend *, struct credentials const *);
+	/* 0, or whether that user may send one more message, to so many: 1;
+	 * 0 no, text is the reply; -1 trouble, which has been logged. */
+	int (*allow)(struct backend *, stralloc const *user, unsigned int n);
+	/* A word that has never been said before. */
+	char const *(*nonce)(struct backend *);
+	/* 0: TLS is not on offer; else as ucspitls_start. */
+	int (*starttls)(struct backend *, unsigned int seconds, struct tls *);
+
 	uint64_t (*time)(struct backend *);	/* seconds since 1970 */
 	void (*pause)(struct backend *, unsigned int seconds);
 
 	char text[BACKEND_TEXT];
 	pid_t pid;		/* of the last message: "qp PID" */
 	int connection;
+	char const *const *checker;
+	struct ucspitls tls;
 };
 
-/* The real one, over lib/enqueue.h and lib/recipient.h; connection: what a
- * pause watches, to end when the client goes away. */
-extern void backend_init(struct backend *, int connection);
+/* The real one, over lib/enqueue.h, lib/recipient.h and smtpd/login.h.
+ * connection: what a pause watches, to end when the client goes away.
+ * checker: the program that checks passwords, and its arguments; its first is
+ * 0 where there is none.
+ */
+extern void backend_init(struct backend *, int connection,
+    char const *const *checker);
 
 #endif

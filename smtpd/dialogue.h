@@ -21,6 +21,7 @@ struct client {
 	char const *relay;	/* $RELAYCLIENT: may relay; goes behind
 				 * each recipient */
 	char const *listed;	/* $RBLSMTPD: refuse with this text */
+	struct tls tls;		/* at the start */
 };
 
 /* The text of a reply without CR LF, and one word for the log. */
@@ -38,6 +39,10 @@ struct dialogue {
 	struct client const *client;
 	enum hello hello;
 	stralloc helo;
+	struct tls tls;
+	stralloc user;		/* who logged in: see lib/loginname.h; or "" */
+	char const *relay;	/* as the client's; or "": the user may */
+	unsigned int auth_failures;
 	/* the transaction */
 	int mail;		/* MAIL was accepted */
 	stralloc sender;
@@ -67,12 +72,20 @@ extern void dialogue_free(struct dialogue *d);
  */
 extern int dialogue_run(struct dialogue *d);
 
-/* For the commands that stand in files of their own (DATA).  They return 1 go
- * on, 0 end the session, -1 trouble.
+/* For the commands that stand in files of their own.  They return 1 go on, 0
+ * end the session, -1 trouble.
  */
 extern int dialogue_say(struct dialogue *d, char const *text);
 /* Says no, logs it, and counts it against the client. */
 extern int dialogue_refuse(struct dialogue *d, struct reply const *r);
+/* The same, without counting. */
+extern int dialogue_decline(struct dialogue *d, struct reply const *r);
+/* The last words of a session that we end: returns 0, or -1. */
+extern int dialogue_end(struct dialogue *d, char const *text,
+    char const *reason);
+/* The same, for want of memory, or of a control file. */
+extern int dialogue_no_memory(struct dialogue *d);
+extern int dialogue_no_controls(struct dialogue *d);
 /* Begins a log line with what is known of client and transaction. */
 extern void dialogue_log(struct dialogue *d, char const *level,
     char const *event);
@@ -84,7 +97,8 @@ extern int dialogue_each(struct dialogue *d, size_t *pos);
  * and to the log.  1: the client is gone, as the next read will find; -1.
  */
 extern int dialogue_lost(struct dialogue *d, int r);
-/* Forgets the transaction. */
+/* Forgets the transaction; who logged in. */
 extern void dialogue_reset(struct dialogue *d);
+extern void dialogue_forget_user(struct dialogue *d);
 
 #endif

@@ -108,6 +108,58 @@ policy_lists(struct policy *p)
 	return 1;
 }
 
+/* The switch of the patches that brought AUTH to qmail: "" both, "+cram" all
+ * three, "cram" that alone, "-" none; "!" in front: required.  0: none of
+ * these. */
+static int
+mechanisms(char const *s, unsigned int *out)
+{
+	*out = *s == '!' ? POLICY_REQUIRED : 0;
+	s += *s == '!';
+	if (!*s)
+		*out |= POLICY_PLAIN;
+	else if (strcmp(s, "+cram") == 0)
+		*out |= POLICY_PLAIN | POLICY_CRAM;
+	else if (strcmp(s, "cram") == 0)
+		*out |= POLICY_CRAM;
+	else if (strcmp(s, "-") != 0)
+		return 0;
+	return 1;
+}
+
+int
+policy_auth(struct policy *p)
+{
+	char const *s = getenv("SMTPAUTH"), *clear = getenv("PLAINTEXTAUTH");
+	unsigned int is, allowed = 0;
+
+	if (p->knows_auth)
+		return 1;
+	if (!mechanisms(s ? s : "", &is)) {
+		errno = EINVAL;
+		return trouble("$SMTPAUTH");
+	}
+	if (clear)
+		allowed = strcmp(clear, "0") != 0;
+	else if (number("control/plaintextauth", &allowed) == -1)
+		return -1;
+	p->auth = is | (allowed ? POLICY_CLEAR : 0);
+	p->knows_auth = 1;
+	return 1;
+}
+
+int
+policy_users(struct policy *p)
+{
+	if (p->knows_users)
+		return 1;
+	if (list("control/usersenders", &p->usersenders) == -1 ||
+	    number("control/hideuser", &p->hide_user) == -1)
+		return -1;
+	p->knows_users = 1;
+	return 1;
+}
+
 /* The domain as itself, or a suffix of it that begins with a dot.  Keys are
  * in lower case; a domain is shorter than a cdb could not bear. */
 static int

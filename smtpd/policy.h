@@ -22,11 +22,21 @@ struct policy {
 	unsigned int maxrcpt;
 	stralloc badmailfrom, badhelo, badrcptto, rcpthosts, localiphost;
 	struct cdbfile more;	/* morercpthosts.cdb */
-	int knows_size, knows_lists, knows_more;
+	unsigned int auth;	/* POLICY_... */
+	stralloc usersenders;	/* who may write as whom: smtpd/sender.h */
+	unsigned int hide_user;	/* from the Received line */
+	int knows_size, knows_lists, knows_more, knows_auth, knows_users;
 };
 #define POLICY_ZERO { STRALLOC_ZERO, 0, 0, 0, 0, STRALLOC_ZERO, \
 	STRALLOC_ZERO, STRALLOC_ZERO, STRALLOC_ZERO, STRALLOC_ZERO, \
-	CDBFILE_ZERO, 0, 0, 0 }
+	CDBFILE_ZERO, 0, STRALLOC_ZERO, 0, 0, 0, 0, 0, 0 }
+
+enum {
+	POLICY_PLAIN = 1,	/* AUTH PLAIN and LOGIN */
+	POLICY_CRAM = 2,	/* AUTH CRAM-MD5 */
+	POLICY_REQUIRED = 4,	/* nobody may send who has not logged in */
+	POLICY_CLEAR = 8	/* passwords may cross a plain connection */
+};
 
 /* For the greeting: greeting, name, timeout. */
 extern int policy_start(struct policy *p);
@@ -34,6 +44,13 @@ extern int policy_start(struct policy *p);
 extern int policy_size(struct policy *p);
 /* For MAIL: the lists of senders, recipients and names, and maxrcpt. */
 extern int policy_lists(struct policy *p);
+
+/* For AUTH, and for MAIL: $SMTPAUTH, and $PLAINTEXTAUTH, which overrides
+ * control/plaintextauth.
+ */
+extern int policy_auth(struct policy *p);
+/* Once somebody has logged in: usersenders, hide_user. */
+extern int policy_users(struct policy *p);
 
 /* 0: neither rcpthosts nor morercpthosts.cdb holds the domain.  Without
  * rcpthosts morercpthosts.cdb is not asked, as qmail does. */

@@ -85,6 +85,40 @@ put_from(struct dialogue const *d, stralloc *out)
 	return stralloc_append(out, ')') ? 1 : -1;
 }
 
+/* Who logged in, unless that is nobody else's business. */
+static int
+put_user(struct dialogue const *d, stralloc *out)
+{
+	if (!d->user.len || d->policy->hide_user)
+		return 1;
+	if (put_name(out, "\n  (authenticated as ", d->user.s, d->user.len) ==
+	    -1 || !stralloc_append(out, ')'))
+		return -1;
+	return 1;
+}
+
+/* How: the keywords of RFC 3848, and in a comment what encrypts it. */
+static int
+put_protocol(struct dialogue const *d, stralloc *out)
+{
+	struct tls const *t = &d->tls;
+
+	if (!stralloc_cats(out, d->hello == HELLO_ESMTP ?
+	    " with ESMTP" : " with SMTP"))
+		return -1;
+	if (d->hello == HELLO_ESMTP && ((t->protocol &&
+	    !stralloc_append(out, 'S')) || (d->user.len &&
+	    !stralloc_append(out, 'A'))))
+		return -1;
+	if (!t->protocol)
+		return 1;
+	if (put_string(out, " (", t->protocol) == -1 ||
+	    (t->cipher && put_string(out, " ", t->cipher) == -1) ||
+	    !stralloc_append(out, ')'))
+		return -1;
+	return 1;
+}
+
 /* The whole line (RFC 5321 4.4, RFC 3848). */
 static int
 put_received(struct dialogue const *d, stralloc *out)
@@ -94,11 +128,11 @@ put_received(struct dialogue const *d, stralloc *out)
 	char date[DATE822_LEN];
 	size_t n = date822(date, d->back->time(d->back));
 
-	if (put_from(d, out) == -1 || (local ?
+	if (put_from(d, out) == -1 || put_user(d, out) == -1 || (local ?
 	    put_string(out, "\n  by ", local) :
 	    put_name(out, "\n  by ", me->s, d->policy->name)) == -1 ||
-	    put_string(out, d->hello == HELLO_ESMTP ?
-	    " with ESMTP id " : " with SMTP id ", session_id()) == -1)
+	    put_protocol(d, out) == -1 ||
+	    put_string(out, " id ", session_id()) == -1)
 		return -1;
 	return stralloc_cats(out, "; ") && stralloc_catb(out, date, n) &&
 	    stralloc_append(out, '\n') ? 1 : -1;

@@ -50,10 +50,14 @@ who(struct client *c)
 	c->local_host = getenv("TCPLOCALHOST");
 	c->relay = getenv("RELAYCLIENT");
 	c->listed = getenv("RBLSMTPD");
+	c->tls.protocol = getenv("SSL_PROTOCOL");
+	c->tls.cipher = getenv("SSL_CIPHER");
+	if (c->tls.protocol && !*c->tls.protocol)
+		c->tls.protocol = 0;
 }
 
 int
-main(void)
+main(int argc, char const *const *argv)
 {
 	static io conversation;
 	struct policy policy = POLICY_ZERO;
@@ -61,13 +65,14 @@ main(void)
 	struct backend back;
 	struct client client;
 
+	(void)argc;
 	PROG = "smtpd";
 	if (home_enter() == -1)
 		strerr_diefusys(EXIT_TEMP, "enter ", home_path());
 	sig_ignore(SIGPIPE);
 	session_id();
 	who(&client);
-	backend_init(&back, 0);
+	backend_init(&back, 0, argv + 1);
 	io_init(&conversation, 0, 1);
 	dialogue_init(&d, &conversation, &back, &policy, &client);
 	if (dialogue_run(&d) == 0)

@@ -10,7 +10,8 @@ import time
 
 import postern
 
-PROGRAMS = ("users/authd users/checkpw users/pwhash users/rcptcheck "
+PROGRAMS = ("users/authd users/checkpw users/pwhash users/authctl users/rehash "
+            "users/rcptcheck "
             "users/usersmake users/vadddomain users/vdeldomain users/vadduser "
             "users/vdeluser users/vpasswd users/vuserinfo users/vdominfo "
             "users/valias users/valiasdomain users/vcatchall users/vmkpasswd "

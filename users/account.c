@@ -3,55 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include <skalibs/bytestr.h>
-
-#include "lib/control.h"
+#include "lib/loginname.h"
 #include "lib/mailbox.h"
-#include "lib/smtpaddress.h"
-
-/* login as user@domain in lower case; *at: offset of the '@'. 1, -1. */
-static int
-normalize(char const *s, size_t n, stralloc *out, size_t *at)
-{
-	stralloc domain = STRALLOC_ZERO;
-	int r = 1;
-
-	if (!stralloc_copyb(out, s, n))
-		return -1;
-	case_lowerb(out->s, out->len);
-	*at = smtpaddress_at(out->s, n);
-	if (*at == n) {
-		while (*at && out->s[*at - 1] != '%')
-			--*at;
-		if (*at)
-			out->s[--*at] = '@';
-		else
-			*at = n;
-	}
-	if (*at == n) {
-		r = control_line("control/defaultvdomain", &domain);
-		if (r == 1 && (!stralloc_append(out, '@') ||
-		    !stralloc_catb(out, domain.s, domain.len)))
-			r = -1;
-		stralloc_free(&domain);
-	}
-	return r == -1 ? -1 : 1;
-}
-
-static int
-find_domain(char const *domain, size_t n, struct assign *out)
-{
-	stralloc key = STRALLOC_ZERO;
-	int r = -1;
-
-	if (stralloc_copyb(&key, domain, n) && stralloc_append(&key, '-'))
-		r = assign_find(key.s, key.len, out);
-	stralloc_free(&key);
-	/* a wildcard further up ("+" of a catch-all user) is no domain */
-	if (r == 1 && (*out->ext || !strchr(out->user, '.')))
-		r = 0;
-	return r;
-}
 
 /* The postmaster's hash has most likely the method of all the others. */
 static int
@@ -67,21 +20,24 @@ nobody(struct account *out)
 int
 account_find(char const *login, size_t n, struct account *out)
 {
+	stralloc *name = &out->login;
 	size_t at;
 	int r;
 
 	out->pw.hash = "";
-	if (normalize(login, n, &out->login, &at) == -1)
+	if (loginname(login, n, name, &at) == -1)
 		return -1;
-	login = out->login.s;
-	n = out->login.len;
-	if (at >= n || !mailbox_name_ok(login, at) ||
-	    !mailbox_domain_ok(login + at + 1, n - at - 1))
+	if (at >= name->len || !mailbox_name_ok(name->s, at) ||
+	    !mailbox_domain_ok(name->s + at + 1, name->len - at - 1))
 		return 0;
-	r = find_domain(login + at + 1, n - at - 1, &out->domain);
+	r = assign_domain(name->s + at + 1, name->len - at - 1, &out->domain);
 	if (r != 1)
 		return r;
-	r = vpasswd_find(out->domain.home, login, at, &out->pw, 0);
+	/* whatever name of his domain he comes by, he is counted once */
+	name->len = at + 1;
+	if (!stralloc_cats(name, out->domain.user))
+		return -1;
+	r = vpasswd_find(out->domain.home, name->s, at, &out->pw, 0);
 	if (r == 1 && *out->pw.dir != '/') {
 		errno = EPROTO;
 		r = -1;

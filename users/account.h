@@ -17,8 +17,9 @@
 #include "lib/vpasswd.h"
 
 struct account {
-	stralloc login;		/* user@domain, lower case; as given if it
-				 * cannot be anybody's */
+	stralloc login;		/* user@domain, lower case, of an alias domain
+				 * the real one; as given if it cannot be
+				 * anybody's */
 	struct assign domain;	/* its user is the real domain */
 	struct vpasswd pw;
 };

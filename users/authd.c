@@ -1,10 +1,10 @@
 /* authd: check passwords, for the programs that hear them from the network.
  *
- * Runs as: auth.  Reads: socket/auth/authd, users/cdb, the vpasswd files
- * below domains/, control/defaultvdomain, control/authdelay.  Writes: answers
- * on that socket, log lines.  Starts: pwhash.  Trusts: the kernel for who
- * asks, pwhash for the comparison; of the question nothing.  Trusted by:
- * checkpw.
+ * Runs as: auth.  Reads: socket/auth/authd and limits, users/cdb, the vpasswd
+ * files below domains/, control/defaultvdomain, authdelay, userlimits, me,
+ * rehash.  Writes: answers on those sockets, auth/usage, log lines.  Starts:
+ * pwhash, rehash, inject.  Trusts: the kernel for who asks, pwhash for the
+ * comparison; of the question nothing.  Trusted by: checkpw, smtpd, authctl.
  */
 #include <errno.h>
 #include <poll.h>
@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <skalibs/selfpipe.h>
 #include <skalibs/strerr.h>
 
 #include "lib/control.h"
@@ -22,18 +23,22 @@
 #include "lib/log.h"
 #include "lib/packet.h"
 #include "lib/role.h"
+#include "users/errand.h"
 #include "users/guess.h"
 #include "users/helper.h"
 #include "users/login.h"
+#include "users/orders.h"
 
 #define SOCKET "socket/auth/authd"
+#define LIMITS "socket/auth/limits"
 
 enum {
 	MOST = 512,		/* askers at a time */
 	SILENCE = 30000,	/* milliseconds until somebody asks */
 	DELAY = 1000,		/* milliseconds before the first refusals */
 	QUESTION = 1024,
-	TICK = 1000		/* helpers are looked after so often */
+	TICK = 1000,		/* helpers are looked after so often */
+	SAVE = 60000		/* what was counted is saved so often */
 };
 
 enum state { FREE, SILENT, QUEUED, HASHING, WAITING };
@@ -41,11 +46,13 @@ enum state { FREE, SILENT, QUEUED, HASHING, WAITING };
 struct client {
 	enum state state;
 	int fd;
+	int orders;		/* on the socket limits */
 	struct login login;
 };
 
 struct authd {
-	int listener;
+	int listener, orders, signals;
+	uint64_t save;		/* when, if anything has changed */
 	uint64_t now;		/* milliseconds, monotonic */
 	uid_t smtpd, popup;	/* who may ask, beside root */
 	unsigned int delay;
@@ -75,42 +82,49 @@ drop(struct authd *a, struct client *c)
 		a->top--;
 }
 
-static void
-greet(struct authd *a)
+/* Who may ask, on that socket? */
+static int
+is_welcome(struct authd const *a, uid_t uid, int orders)
 {
-	int fd = accept4(a->listener, 0, 0, SOCK_CLOEXEC);
-	unsigned int i = 0;
+	return uid == 0 || uid == a->smtpd || (!orders && uid == a->popup);
+}
+
+static void
+greet(struct authd *a, int orders)
+{
+	int fd = accept4(orders ? a->orders : a->listener, 0, 0, SOCK_CLOEXEC);
+	struct client *c = a->client;
 	pid_t pid;
 	uid_t uid;
 
 	if (fd == -1)
 		return;
-	if (packet_peer(fd, &pid, &uid) == -1 ||
-	    (uid != 0 && uid != a->smtpd && uid != a->popup)) {
+	if (packet_peer(fd, &pid, &uid) == -1 || !is_welcome(a, uid, orders)) {
 		log_start("warning", "refused to answer");
 		log_number("uid", uid);
 		log_end();
 		close(fd);
 		return;
 	}
-	while (a->client[i].state != FREE)
-		i++;
-	a->client[i].state = SILENT;
-	a->client[i].fd = fd;
-	a->client[i].login.full = uid == 0;
-	a->client[i].login.unit = a->delay;
-	a->client[i].login.due = a->now + SILENCE;
+	while (c->state != FREE)
+		c++;
+	c->state = SILENT;
+	c->fd = fd;
+	c->orders = orders;
+	c->login.full = uid == 0;
+	c->login.unit = a->delay;
+	c->login.due = a->now + SILENCE;
 	a->clients++;
-	if (i >= a->top)
-		a->top = i + 1;
+	if (c - a->client >= a->top)
+		a->top = c - a->client + 1;
 }
 
 /* Hands it to a helper if one is free. */
 static void
 hash(struct authd *a, struct client *c)
 {
-	int r = helpers_compare(&a->helpers, c->login.hash,
-	    c->login.password, c, a->now / 1000);
+	int r = helpers_compare(&a->helpers, &c->login.comparison, c,
+	    a->now / 1000);
 
 	if (r == -1) {
 		strerr_warnwusys("start bin/pwhash");
@@ -127,6 +141,12 @@ hear(struct authd *a, struct client *c)
 	int r = packet_recv(c->fd, question, sizeof question, &n, 0);
 
 	c->login.arrived = a->now;
+	if (r == 1 && c->orders) {
+		orders_answer(c->fd, c->login.full, question, n,
+		    a->now / 1000);
+		drop(a, c);
+		return;
+	}
 	if (r == 1)
 		r = login_parse(&c->login, question, n);
 	explicit_bzero(question, sizeof question);
@@ -190,6 +210,15 @@ hashed(struct authd *a, struct helper *h)
 }
 
 static void
+save_now_and_then(struct authd *a)
+{
+	if (a->now < a->save)
+		return;
+	orders_save();
+	a->save = a->now + SAVE;
+}
+
+static void
 expire(struct authd *a)
 {
 	struct client *c;
@@ -208,10 +237,12 @@ expire(struct authd *a)
 	}
 }
 
-/* What to wait for: the socket, who has not asked yet, and busy helpers. */
+/* What to wait for: signals, the sockets, who has not asked yet, and busy
+ * helpers. */
+enum { SIGNALS, LISTENER, ORDERS, FIXED };
 struct watch {
-	struct pollfd fd[1 + MOST + HELPER_MOST];
-	void *what[1 + MOST + HELPER_MOST];	/* client or helper */
+	struct pollfd fd[FIXED + MOST + HELPER_MOST];
+	void *what[FIXED + MOST + HELPER_MOST];	/* client or helper */
 	unsigned int count, helpers;		/* helpers start there */
 };
 
@@ -232,7 +263,9 @@ prepare(struct authd *a, struct watch *w)
 
 	w->count = 0;
 	/* poll passes over a negative descriptor */
+	add(w, a->signals, 0);
 	add(w, a->clients < MOST ? a->listener : -1, 0);
+	add(w, a->clients < MOST ? a->orders : -1, 0);
 	for (i = 0; i < a->top; i++) {
 		struct client *c = a->client + i;
 
@@ -251,6 +284,10 @@ prepare(struct authd *a, struct watch *w)
 		if (h->pid && a->now + TICK < next)
 			next = a->now + TICK;
 	}
+	if (errand_reap(a->now / 1000) && a->now + TICK < next)
+		next = a->now + TICK;
+	if (orders_changed() && a->save < next)
+		next = a->save;
 	if (next == UINT64_MAX)
 		return -1;
 	return next > a->now ? (int)(next - a->now) : 0;
@@ -269,11 +306,17 @@ turn(struct authd *a, struct watch *w)
 	for (i = w->helpers; i < w->count; i++)
 		if (w->fd[i].revents)
 			hashed(a, w->what[i]);
-	for (i = 1; i < w->helpers; i++)
+	for (i = FIXED; i < w->helpers; i++)
 		if (w->fd[i].revents)
 			hear(a, w->what[i]);
-	if (w->fd[0].revents)
-		greet(a);
+	if (w->fd[LISTENER].revents)
+		greet(a, 0);
+	if (w->fd[ORDERS].revents && a->clients < MOST)
+		greet(a, 1);
+	if (w->fd[SIGNALS].revents) {
+		orders_save();
+		_exit(EXIT_DONE);
+	}
 }
 
 static struct role
@@ -287,6 +330,21 @@ look_up(char const *role)
 	if (found == 0)
 		strerr_dief(EXIT_PERM, "no user for role ", role);
 	return r;
+}
+
+static void
+open_sockets(struct authd *a)
+{
+	a->listener = packet_listen(SOCKET, 0666, 128);
+	if (a->listener == -1)
+		strerr_diefusys(EXIT_TEMP, "listen on ", SOCKET);
+	a->orders = packet_listen(LIMITS, 0666, 128);
+	if (a->orders == -1)
+		strerr_diefusys(EXIT_TEMP, "listen on ", LIMITS);
+	a->signals = selfpipe_init();
+	if (a->signals == -1 || !selfpipe_trap(SIGTERM) ||
+	    !selfpipe_trap(SIGINT))
+		strerr_diefusys(EXIT_TEMP, "handle signals");
 }
 
 int
@@ -311,11 +369,10 @@ main(void)
 	if (guess_init() == -1)
 		strerr_diefusys(EXIT_TEMP, "draw a random number");
 	helpers_init(&a.helpers);
-	a.listener = packet_listen(SOCKET, 0666, 128);
-	if (a.listener == -1)
-		strerr_diefusys(EXIT_TEMP, "listen on ", SOCKET);
-	a.now = clock_ms();
-	for (;;) {
+	orders_load();
+	open_sockets(&a);
+	for (a.now = clock_ms();;) {
+		save_now_and_then(&a);
 		expire(&a);
 		serve_queue(&a);
 		turn(&a, &w);

@@ -71,7 +71,7 @@ static void
 read_login(stralloc *question)
 {
 	char in[LIMIT_LOGIN + 1];
-	char const *login, *password;
+	char const *login, *password, *third;
 	size_t pos = 0, n;
 
 	errno = 0;
@@ -85,11 +85,15 @@ read_login(stralloc *question)
 	password = login ? job_field(in, n, &pos) : 0;
 	if (!password)
 		_exit(MISUSE);	/* the client went away before it said them */
+	/* the challenge of CRAM-MD5 and APOP; others put the time there, or
+	 * nothing, or leave it away */
+	third = pos < n ? job_field(in, n, &pos) : 0;
 	if (job_puts(question, login) == -1 ||
 	    job_puts(question, password) == -1 ||
 	    job_puts(question, or_else(getenv("TCPREMOTEIP"), "unknown")) ==
 	    -1 || job_puts(question, service()) == -1 ||
-	    job_puts(question, or_else(getenv("POSTERN_SESSION"), "")) == -1)
+	    job_puts(question, or_else(getenv("POSTERN_SESSION"), "")) == -1 ||
+	    job_puts(question, or_else(third, "")) == -1)
 		strerr_diefusys(EXIT_TEMP, "ask");
 	explicit_bzero(in, sizeof in);
 }

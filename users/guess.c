@@ -17,6 +17,8 @@ struct entry {
 	uint64_t when;		/* of the last change */
 	uint32_t count;
 	char kind;
+	unsigned char len;
+	char name[GUESS_NAME];
 };
 
 static struct entry table[SETS][WAYS];
@@ -98,9 +100,12 @@ guess_add(char kind, char const *s, size_t n, uint64_t now)
 	uint64_t key = hash(kind, s, n);
 	struct entry *e = find(key);
 
-	if (!e)
+	if (!e) {
 		e = make_room(key, now);
-	e->kind = kind;
+		e->kind = kind;
+		e->len = n < GUESS_NAME ? n : GUESS_NAME;
+		memcpy(e->name, s, e->len);
+	}
 	e->count = worn(e, now);
 	e->when = now;
 	if (e->count < MOST)
@@ -108,13 +113,48 @@ guess_add(char kind, char const *s, size_t n, uint64_t now)
 	return e->count;
 }
 
-void
+int
 guess_clear(char kind, char const *s, size_t n)
 {
 	struct entry *e = find(hash(kind, s, n));
 
 	if (e)
 		memset(e, 0, sizeof *e);
+	return e != 0;
+}
+
+/* Until time has worn the count down so far that it is not blocked. */
+static unsigned int
+blocked_for(struct entry const *e, uint64_t now)
+{
+	unsigned int most = e->kind == GUESS_ADDRESS ? GUESS_BLOCK_ADDRESS :
+	    GUESS_BLOCK_ACCOUNT, halves = 0;
+
+	while (e->count >> halves >= most)
+		halves++;
+	return e->when + (uint64_t)halves * GUESS_HALF > now ?
+	    e->when + (uint64_t)halves * GUESS_HALF - now : 0;
+}
+
+int
+guess_each(unsigned int *pos, uint64_t now, struct guess *out)
+{
+	while (*pos < SETS * WAYS) {
+		struct entry const *e = table[*pos / WAYS] + *pos % WAYS;
+
+		++*pos;
+		if (!e->key || e->kind == GUESS_KNOWN)
+			continue;
+		out->count = worn(e, now);
+		if (out->count <= GUESS_FREE)
+			continue;
+		out->kind = e->kind;
+		out->name = e->name;
+		out->n = e->len;
+		out->seconds = blocked_for(e, now);
+		return 1;
+	}
+	return 0;
 }
 
 unsigned int

@@ -82,8 +82,8 @@ give(struct helper *h, stralloc const *request)
 }
 
 int
-helpers_compare(struct helpers *p, char const *hash, char const *password,
-    void *job, uint64_t now)
+helpers_compare(struct helpers *p, struct comparison const *c, void *job,
+    uint64_t now)
 {
 	struct helper *h = choose(p);
 	stralloc request = STRALLOC_ZERO;
@@ -91,8 +91,11 @@ helpers_compare(struct helpers *p, char const *hash, char const *password,
 
 	if (!h)
 		return 0;
-	if (job_puts(&request, "v") == -1 || job_puts(&request, hash) == -1 ||
-	    job_puts(&request, password) == -1)
+	if (job_puts(&request, "c") == -1 ||
+	    job_puts(&request, c->hash) == -1 ||
+	    job_puts(&request, c->password) == -1 ||
+	    job_puts(&request, c->secret) == -1 ||
+	    job_puts(&request, c->challenge) == -1)
 		goto out;
 	/* an idle helper may have died: once more, with a new one */
 	if (h->pid && !give(h, &request))

@@ -28,11 +28,18 @@ struct helpers {
 /* Twice as many as there are processors, at most. */
 extern void helpers_init(struct helpers *p);
 
+/* Is password that of hash, or, where neither secret nor challenge is "", an
+ * answer to challenge by who knows secret?
+ */
+struct comparison {
+	char const *hash, *password, *secret, *challenge;
+};
+
 /* Gives a comparison to an idle helper, or to a new one.  1; 0: all are busy;
  * -1 with errno.
  */
-extern int helpers_compare(struct helpers *p, char const *hash,
-    char const *password, void *job, uint64_t now);
+extern int helpers_compare(struct helpers *p, struct comparison const *c,
+    void *job, uint64_t now);
 
 /* The answer of a helper whose fd is readable: 'y' or 'n'; 0: it is gone, and
  * has been cleaned up.  Afterwards it has no job.

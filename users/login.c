@@ -6,11 +6,13 @@
 
 #include <skalibs/strerr.h>
 
+#include "lib/control.h"
 #include "lib/ipaddr.h"
 #include "lib/job.h"
 #include "lib/limits.h"
 #include "lib/log.h"
 #include "lib/mailbox.h"
+#include "users/errand.h"
 #include "users/guess.h"
 #include "users/roaming.h"
 
@@ -18,18 +20,17 @@
 static char const DUMMY[] = "$y$j9T$dV2iuA6YeZKRlI9WTlvzn1$"
     "XiMbUhoWM91YjEPBMOQsEMVfBk7QmMjgHNillHFajX6";
 
-/* Addresses count one by one, those of IPv6 by their network. */
-static int
-source_of(struct login *l)
+int
+login_source(char const *remote, stralloc *out)
 {
-	size_t n = strlen(l->remote);
+	size_t n = strlen(remote);
 	struct ipaddr a;
 
-	if (ipaddr_scan(l->remote, n, &a) != 1)
-		return stralloc_copyb(&l->source, l->remote, n) ? 1 : -1;
+	if (ipaddr_scan(remote, n, &a) != 1)
+		return stralloc_copyb(out, remote, n) ? 1 : -1;
 	if (!ipaddr_is4(&a))
 		ipaddr_mask(&a, 64);
-	return stralloc_copyb(&l->source, (char *)a.b, sizeof a.b) ? 1 : -1;
+	return stralloc_copyb(out, (char *)a.b, sizeof a.b) ? 1 : -1;
 }
 
 int
@@ -45,10 +46,11 @@ login_parse(struct login *l, char const *s, size_t n)
 	l->remote = l->password ? job_field(s, n, &pos) : 0;
 	l->service = l->remote ? job_field(s, n, &pos) : 0;
 	l->session = l->service ? job_field(s, n, &pos) : 0;
-	if (!l->session || pos != n ||
+	l->challenge = l->session && pos < n ? job_field(s, n, &pos) : "";
+	if (!l->session || !l->challenge || pos != n ||
 	    strlen(l->name) + strlen(l->password) > LIMIT_LOGIN)
 		return 0;
-	return source_of(l);
+	return login_source(l->remote, &l->source);
 }
 
 /* Whoever may read mail here, and send it, may send it from there too. */
@@ -136,15 +138,21 @@ log_vchkpw(struct login const *l)
 }
 
 static void
-trouble(struct login *l, char const *what, int e)
+warn(struct login const *l, char const *what, int e)
 {
-	l->answer = 'T';
-	l->due = l->arrived;
 	log_start("warning", what);
 	log_common(l);
 	if (e)
 		log_errno(e);
 	log_end();
+}
+
+static void
+trouble(struct login *l, char const *what, int e)
+{
+	l->answer = 'T';
+	l->due = l->arrived;
+	warn(l, what, e);
 }
 
 static void
@@ -166,6 +174,38 @@ refuse(struct login *l, char const *reason, uint64_t now)
 	log_vchkpw(l);
 }
 
+/* Is the hash of an older kind, and l->password surely what it is of?  (It may
+ * be an answer to a challenge, where there is a secret.) */
+static int
+is_outdated(struct login const *l)
+{
+	unsigned int wanted = 1;
+
+	if (strncmp(l->comparison.hash, "$y$", 3) == 0 ||
+	    (*l->comparison.secret && *l->challenge))
+		return 0;
+	if (control_uint("control/rehash", &wanted) == -1)
+		return 0;
+	return wanted;
+}
+
+/* bin/rehash gives him one of today's; who is too many does so next time. */
+static void
+renew_hash(struct login const *l, uint64_t now)
+{
+	static char const *const argv[] = { "bin/rehash", 0 };
+	stralloc request = STRALLOC_ZERO;
+
+	if (job_put(&request, l->who.login.s, l->who.login.len) == 1 &&
+	    job_puts(&request, l->comparison.hash) == 1 &&
+	    job_puts(&request, l->password) == 1 &&
+	    errand_start(argv, request.s, request.len, now / 1000) == -1)
+		warn(l, "unable to start bin/rehash", errno);
+	if (request.s)
+		explicit_bzero(request.s, request.len);
+	stralloc_free(&request);
+}
+
 static void
 admit(struct login *l, uint64_t now)
 {
@@ -181,6 +221,8 @@ admit(struct login *l, uint64_t now)
 	log_start("info", "accepted");
 	log_common(l);
 	log_end();
+	if (is_outdated(l))
+		renew_hash(l, now);
 }
 
 int
@@ -197,7 +239,12 @@ login_begin(struct login *l)
 		refuse(l, "blocked", l->arrived);
 		return 0;
 	}
-	l->hash = *l->who.pw.hash ? l->who.pw.hash : DUMMY;
+	l->comparison.hash = *l->who.pw.hash ? l->who.pw.hash : DUMMY;
+	l->comparison.password = l->password;
+	/* an account that is locked by its hash is locked */
+	l->comparison.secret = l->exists && !strchr("*!", *l->who.pw.hash) ?
+	    l->who.pw.clear : "";
+	l->comparison.challenge = l->challenge;
 	return 1;
 }
 

@@ -8,6 +8,7 @@
 #include <skalibs/stralloc.h>
 
 #include "users/account.h"
+#include "users/helper.h"
 
 struct login {
 	uint64_t arrived;	/* milliseconds */
@@ -15,21 +16,28 @@ struct login {
 	int full;		/* the asker is told who the user is */
 	unsigned int unit;	/* of the delay of a refusal, milliseconds */
 	char answer;		/* 'K', 'N', 'T'; 0: not known yet */
-	char const *hash;	/* to compare with */
+	struct comparison comparison;
 	int exists;
 	char const *name, *password, *remote, *service, *session;
+	char const *challenge;	/* "": it is a password */
 	stralloc request;	/* which those point into */
 	stralloc source;	/* key of the remote address */
 	struct account who;
 };
 
-/* Takes a record apart: login, password, remote address, service, and
- * session, each with NUL.  1; 0 malformed; -1 out of memory.
+/* Takes a record apart: login, password, remote address, service, session,
+ * and, if it likes, challenge, each with NUL.  1; 0 malformed; -1 out of
+ * memory.
  */
 extern int login_parse(struct login *l, char const *s, size_t n);
 
-/* Looks the user up.  1: l->hash must be compared with l->password, whoever
- * it is; 0: the answer stands already.
+/* The key of guess.h that the failures of that remote address count for: of
+ * IPv6 its network.  1, -1.
+ */
+extern int login_source(char const *remote, stralloc *out);
+
+/* Looks the user up.  1: l->comparison must be made, whoever it is; 0: the
+ * answer stands already.
  */
 extern int login_begin(struct login *l);
 

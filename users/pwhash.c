@@ -3,6 +3,9 @@
  * Requests on descriptor 0, each field NUL-terminated, answers on 1:
  *
  *	v hash password   "y" it is the password; "n" it is not
+ *	c hash password secret challenge
+ *	                  the same; "y" also if it is what CRAM-MD5 or APOP
+ *	                  make of secret and challenge
  *	h password        "h" and a new hash, NUL; "e": none could be made
  *
  * Ends at the end of input.  It is a program of its own because libcrypt
@@ -15,6 +18,7 @@
  */
 #include <crypt.h>
 #include <errno.h>
+#include <md5.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -103,6 +107,64 @@ compare(char const *hash, char const *password)
 	return s && *s != '*' && *hash && same(s, hash) ? 'y' : 'n';
 }
 
+/* HMAC-MD5 (RFC 2104), in hexadecimal: RFC 2195. */
+static void
+cram(char const *secret, char const *challenge, char *hex)
+{
+	uint8_t key[MD5_BLOCK_LENGTH] = { 0 }, pad[MD5_BLOCK_LENGTH];
+	uint8_t inner[MD5_DIGEST_LENGTH];
+	size_t n = strlen(secret), i;
+	MD5_CTX m;
+
+	MD5Init(&m);
+	if (n > sizeof key) {
+		MD5Update(&m, (uint8_t const *)secret, n);
+		MD5Final(key, &m);
+		MD5Init(&m);
+	} else
+		memcpy(key, secret, n);
+	for (i = 0; i < sizeof key; i++)
+		pad[i] = key[i] ^ 0x36;
+	MD5Update(&m, pad, sizeof pad);
+	MD5Update(&m, (uint8_t const *)challenge, strlen(challenge));
+	MD5Final(inner, &m);
+	for (i = 0; i < sizeof key; i++)
+		pad[i] = key[i] ^ 0x5c;
+	MD5Init(&m);
+	MD5Update(&m, pad, sizeof pad);
+	MD5Update(&m, inner, sizeof inner);
+	MD5End(&m, hex);
+}
+
+/* RFC 1939 7 */
+static void
+apop(char const *secret, char const *challenge, char *hex)
+{
+	MD5_CTX m;
+
+	MD5Init(&m);
+	MD5Update(&m, (uint8_t const *)challenge, strlen(challenge));
+	MD5Update(&m, (uint8_t const *)secret, strlen(secret));
+	MD5End(&m, hex);
+}
+
+/* The work on the hash is done in any case: what it costs tells nothing. */
+static char
+respond(char const *hash, char const *password, char const *secret,
+    char const *challenge)
+{
+	char hex[MD5_DIGEST_STRING_LENGTH];
+	int good = compare(hash, password) == 'y';
+
+	if (!*secret || !*challenge)
+		return good ? 'y' : 'n';
+	cram(secret, challenge, hex);
+	good |= same(password, hex);
+	apop(secret, challenge, hex);
+	good |= same(password, hex);
+	return good ? 'y' : 'n';
+}
+
 static void
 make(char const *password)
 {
@@ -119,27 +181,36 @@ make(char const *password)
 	answer(s, strlen(s) + 1);
 }
 
+/* How many fields there are behind that letter; 0: no such request. */
+static int
+fields_of(char letter)
+{
+	return letter == 'v' ? 2 : letter == 'c' ? 4 : letter == 'h' ? 1 : 0;
+}
+
 static void
 serve(void)
 {
-	char *field[2], c;
+	char *field[4], c;
 	size_t n;
-	int verify;
+	int fields;
 
 	while (have >= 2 || more()) {
 		if (have < 2)
 			continue;
-		verify = request[0] == 'v';
-		if ((!verify && request[0] != 'h') || request[1])
+		fields = fields_of(request[0]);
+		if (!fields || request[1])
 			_exit(EXIT_USAGE);
-		n = read_fields(field, verify ? 2 : 1);
+		n = read_fields(field, fields);
 		if (!n)
 			return;
-		if (verify) {
-			c = compare(field[0], field[1]);
-			answer(&c, 1);
-		} else
+		if (fields == 1)
 			make(field[0]);
+		else {
+			c = fields == 2 ? compare(field[0], field[1]) :
+			    respond(field[0], field[1], field[2], field[3]);
+			answer(&c, 1);
+		}
 		explicit_bzero(&work, sizeof work);
 		memmove(request, request + n, have - n);
 		explicit_bzero(request + have - n, n);

@@ -39,6 +39,7 @@ die_memory(void)
 void
 vtool_begin(char const *prog)
 {
+	struct role auth = { -1, -1 };
 	int fd;
 
 	PROG = prog;
@@ -47,6 +48,10 @@ vtool_begin(char const *prog)
 		strerr_diefusys(EXIT_TEMP, "change directory to ", home_path());
 	fd = open("users/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
 	    0600);
+	/* rehash holds it too */
+	if (fd != -1 && role_find("auth", &auth) == 1 &&
+	    (fchown(fd, -1, auth.gid) == -1 || fchmod(fd, 0640) == -1))
+		strerr_diefusys(EXIT_TEMP, "give users/lock to role auth");
 	if (fd == -1 || flock(fd, LOCK_EX) == -1)
 		strerr_diefusys(EXIT_TEMP, "lock users/lock");
 }

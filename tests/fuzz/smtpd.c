@@ -5,8 +5,9 @@
  * that begin with a code, no message stays open, an envelope holds nothing
  * but its records, and the same bytes in small pieces give the same session.
  *
- * tests/fuzz/build smtpd smtpd/dialogue.c smtpd/receive.c smtpd/data.c \
- *     smtpd/policy.c
+ * tests/fuzz/build smtpd smtpd/dialogue.c smtpd/argument.c \
+ *     smtpd/transaction.c smtpd/sender.c smtpd/auth.c smtpd/starttls.c \
+ *     smtpd/receive.c smtpd/data.c smtpd/policy.c
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -49,8 +50,11 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	put("control/databytes", "20000\n");
 	put("control/rcpthosts", "here.example\nbackup.example\n");
 	put("control/badmailfrom", "@evil.example\n");
+	setenv("SMTPAUTH", "+cram", 1);
+	setenv("PLAINTEXTAUTH", "", 1);
 	must(policy_start(&fake_policy) == 1 &&
 	    policy_size(&fake_policy) == 1 && policy_lists(&fake_policy) == 1 &&
+	    policy_auth(&fake_policy) == 1 && policy_users(&fake_policy) == 1 &&
 	    policy_localiphost(&fake_policy) == 1);
 	fake_policy.knows_more = 1;
 	must(fchdir(here) == 0);
@@ -90,16 +94,26 @@ check_envelope(struct backend *b, stralloc const *e)
 	return fake_close(b, e);
 }
 
+/* What follows STARTTLS in one piece is refused, and in another is not there
+ * yet: two sessions. */
+static int
+encrypts(unsigned char how)
+{
+	return (how & 12) == 12;
+}
+
 static void
 session(unsigned char how, char const *s, size_t n, size_t piece)
 {
 	fake_reset();
+	fake_users();
 	fake.piece = piece;
 	fake.back.close = check_envelope;
 	fake.client.relay = how & 1 ? "" : 0;
 	fake.then = how & 2 ? ETIMEDOUT : 0;
 	fake.refusal = how & 4 ? "554 no\rgood" : 0;
 	fake.client.host = how & 8 ? 0 : "h\033st";
+	fake.back.starttls = encrypts(how) ? fake_starttls : 0;
 	fake_run(s, n);
 	must(!fake.open);
 	check_replies();
@@ -116,9 +130,12 @@ LLVMFuzzerTestOneInput(unsigned char const *s, size_t n)
 	must(stralloc_copy(&out, &fake.out) &&
 	    stralloc_copy(&queued, &fake.queued));
 	session(*s, (char const *)s + 1, n - 1, 1 + (*s >> 4));
-	must(out.len == fake.out.len && queued.len == fake.queued.len);
-	must(!out.len || !memcmp(out.s, fake.out.s, out.len));
-	must(!queued.len || !memcmp(queued.s, fake.queued.s, queued.len));
+	if (!encrypts(*s)) {
+		must(out.len == fake.out.len && queued.len == fake.queued.len);
+		must(!out.len || !memcmp(out.s, fake.out.s, out.len));
+		must(!queued.len ||
+		    !memcmp(queued.s, fake.queued.s, queued.len));
+	}
 	stralloc_free(&out);
 	stralloc_free(&queued);
 	return 0;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <skalibs/stralloc.h>
 #include <skalibs/strerr.h>
@@ -29,6 +30,9 @@ struct fake {
 	char const *refusal;	/* what the queue says at close */
 	char const *no_open;	/* what it says at open */
 	unsigned int paused;
+	int logins;		/* passwords that were asked about */
+	int switched;		/* to TLS */
+	unsigned int allowed;	/* recipients that a user may send to */
 	io io;
 	struct backend back;
 	struct client client;
@@ -153,6 +157,56 @@ fake_recipient(struct backend *b, struct question const *q)
 	return RECIPIENT_FOREIGN;
 }
 
+/* joe@here.example's password is "secret"; kim's too, who may not relay; who
+ * answers a challenge says "0123456789abcdef0123456789abcdef". */
+static int
+fake_login(struct backend *b, struct credentials const *c)
+{
+	(void)b;
+	fake.logins++;
+	if (!*c->login || !*c->password || strlen(c->login) +
+	    strlen(c->password) + strlen(c->challenge) > 509)
+		abort();
+	if (!strcmp(c->login, "trouble"))
+		return LOGIN_TROUBLE;
+	if (strcmp(c->password, *c->challenge ?
+	    "0123456789abcdef0123456789abcdef" : "secret"))
+		return LOGIN_WRONG;
+	return !strcasecmp(c->login, "joe@here.example") ? LOGIN_GOOD :
+	    !strcmp(c->login, "kim@here.example") ? LOGIN_HERE_ONLY :
+	    LOGIN_WRONG;
+}
+
+static int
+fake_allow(struct backend *b, stralloc const *user, unsigned int n)
+{
+	if (!user->len)
+		abort();
+	strcpy(b->text, "452 4.5.3 sorry, that is too much (#4.5.3)");
+	return n <= fake.allowed;
+}
+
+static char const *
+fake_nonce(struct backend *b)
+{
+	(void)b;
+	return "once";
+}
+
+static int __attribute__((unused))
+fake_starttls(struct backend *b, unsigned int seconds, struct tls *t)
+{
+	(void)b;
+	(void)seconds;
+	/* nothing that came in clear may be left to be obeyed */
+	if (io_pending(&fake.io) || fake.io.used)
+		abort();
+	fake.switched++;
+	t->protocol = "TLSv1.3";
+	t->cipher = "TLS_AES_256_GCM_SHA384";
+	return 1;
+}
+
 static uint64_t
 fake_time(struct backend *b)
 {
@@ -191,6 +245,16 @@ fake_reset(void)
 	fake.client.host = "client.example";
 	fake.client.local_ip = "192.0.2.1";
 	fake.client.local_host = "mx.here.example";
+}
+
+/* The same, where passwords are taken. */
+static void __attribute__((unused))
+fake_users(void)
+{
+	fake.back.login = fake_login;
+	fake.back.allow = fake_allow;
+	fake.back.nonce = fake_nonce;
+	fake.allowed = 100;
 }
 
 /* What dialogue_run said. */

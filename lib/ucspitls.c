@@ -1,0 +1,142 @@
+#include "lib/ucspitls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <skalibs/types.h>
+
+enum { FACTS = 16384 };	/* bytes; a certificate may be among them */
+
+static int
+descriptor(char const *name)
+{
+	char const *s = getenv(name);
+	unsigned int fd;
+	int r = -1;
+
+	if (s && uint0_scan(s, &fd) && fd < 65536 &&
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+		r = fd;
+	unsetenv(name);
+	return r;
+}
+
+int
+ucspitls_offered(struct ucspitls *t)
+{
+	t->control = descriptor("SSLCTLFD");
+	t->read = descriptor("SSLREADFD");
+	t->write = descriptor("SSLWRITEFD");
+	return t->control != -1 && t->read != -1 && t->write != -1;
+}
+
+static uint64_t
+milliseconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Some bytes.  Their number; 0 at the end; -1. */
+static ssize_t
+hear(int fd, char *s, size_t max, uint64_t until)
+{
+	struct pollfd p = { fd, POLLIN, 0 };
+	uint64_t now = milliseconds();
+	int r;
+
+	do {
+		if (now >= until) {
+			errno = ETIMEDOUT;
+			return -1;
+		}
+		r = poll(&p, 1, until - now);
+		now = milliseconds();
+	} while (r == 0 || (r == -1 && errno == EINTR));
+	return r == -1 ? -1 : read(fd, s, max);
+}
+
+/* Up to the empty string at the end.  As ucspitls_start. */
+static int
+hear_facts(int fd, char *s, size_t *n, uint64_t until)
+{
+	ssize_t r;
+
+	*n = 0;
+	do {
+		if (*n == FACTS) {
+			errno = EPROTO;
+			return -1;
+		}
+		r = hear(fd, s + *n, FACTS - *n, until);
+		if (r <= 0)
+			return r;
+		*n += r;
+	} while (*n < 2 || s[*n-1] || s[*n-2]);
+	return 1;
+}
+
+/* NAME=value NUL; of those that speak of TLS, and of no other. */
+static int
+keep_facts(char *s, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i += strlen(s + i) + 1) {
+		char *equal = strchr(s + i, '=');
+
+		if (strncmp(s + i, "SSL_", 4) != 0 || !equal)
+			continue;
+		*equal = 0;
+		if (setenv(s + i, equal + 1, 1) == -1)
+			return -1;
+		i += strlen(s + i) + 1;
+	}
+	return 1;
+}
+
+static int
+take_over(struct ucspitls *t)
+{
+	if (dup2(t->read, 0) == -1 || dup2(t->write, 1) == -1)
+		return -1;
+	close(t->control);
+	if (t->read > 1)
+		close(t->read);
+	if (t->write > 1 && t->write != t->read)
+		close(t->write);
+	t->control = t->read = t->write = -1;
+	return 1;
+}
+
+int
+ucspitls_start(struct ucspitls *t, unsigned int seconds)
+{
+	uint64_t until = milliseconds() + (uint64_t)seconds * 1000;
+	char facts[FACTS];
+	char const *protocol;
+	size_t n;
+	int r;
+
+	if (send(t->control, "Y", 1, MSG_NOSIGNAL) != 1)
+		return -1;
+	r = hear_facts(t->control, facts, &n, until);
+	if (r == 1)
+		r = keep_facts(facts, n);
+	if (r != 1)
+		return r;
+	/* what tells whoever is started from here that it is encrypted */
+	protocol = getenv("SSL_PROTOCOL");
+	if ((!protocol || !*protocol) &&
+	    setenv("SSL_PROTOCOL", "unknown", 1) == -1)
+		return -1;
+	return take_over(t);
+}
