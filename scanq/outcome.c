@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "lib/control.h"
@@ -90,8 +91,10 @@ send_alert(struct report *r, stralloc const *text, stralloc const *to,
 	return code;
 }
 
-/* Mail does not wait for an alert: what cannot be told is in the log. */
-static void
+/* Mail does not wait for an alert: what cannot be told is in the log.  1; 0:
+ * enough has been told in this hour.
+ */
+static int
 alert(struct report *r, char const *kept)
 {
 	stralloc to = STRALLOC_ZERO, me = STRALLOC_ZERO, text = STRALLOC_ZERO;
@@ -116,6 +119,85 @@ alert(struct report *r, char const *kept)
 	}
 	if (may == -1 || code)
 		trouble("no alert was sent", errno, code);
+	return may == 1;
+}
+
+/* Is the address s[0..n) delivered here? */
+static int
+is_local(stralloc const *locals, stralloc const *virtuals, char const *s,
+    size_t n)
+{
+	char const *at = memrchr(s, '@', n);
+	size_t i, k;
+
+	if (!at)
+		return 1;
+	n -= (size_t)(at + 1 - s);
+	s = at + 1;
+	if (control_has(locals, s, n))
+		return 1;
+	for (i = 0; i < virtuals->len; i += k + 1) {
+		k = strlen(virtuals->s + i);
+		if (k > n && virtuals->s[i + n] == ':' &&
+		    !strncasecmp(virtuals->s + i, s, n))
+			return 1;
+	}
+	return 0;
+}
+
+/* Those of the envelope that are delivered here, as an envelope of our own.
+ * 1; 0: none; -1.
+ */
+static int
+local_envelope(stralloc *out, stralloc const *env)
+{
+	stralloc locals = STRALLOC_ZERO, virtuals = STRALLOC_ZERO;
+	size_t i = strlen(env->s) + 1, n;
+	int r = -1;
+
+	if (control_list("control/locals", &locals) == -1 ||
+	    control_list("control/virtualdomains", &virtuals) == -1 ||
+	    !stralloc_copyb(out, "F", 2))
+		goto end;
+	for (; i < env->len; i += n + 1) {
+		n = strlen(env->s + i);
+		if (is_local(&locals, &virtuals, env->s + i + 1, n - 1) &&
+		    !stralloc_catb(out, env->s + i, n + 1))
+			goto end;
+	}
+	r = out->len > 2;
+end:
+	stralloc_free(&locals);
+	stralloc_free(&virtuals);
+	return r;
+}
+
+/* control/scannotify: tells recipients, too. */
+static void
+notify(struct report *r)
+{
+	stralloc env = STRALLOC_ZERO, text = STRALLOC_ZERO;
+	stralloc me = STRALLOC_ZERO, program = STRALLOC_ZERO;
+	unsigned int wanted = 0;
+	int fd = -1, code = QUEUE_CONFIG, k;
+
+	errno = 0;
+	if (control_uint("control/scannotify", &wanted) != -1 && !wanted)
+		return;
+	k = local_envelope(&env, r->envelope);
+	if (k == 0)
+		return;
+	if (k == 1 && control_line_or_me("control/me", &me) != -1 &&
+	    stralloc_0(&me) && report_notice(&text, r, me.s) == 1)
+		fd = intake_file(text.s, text.len, "", 0);
+	if (fd != -1) {
+		code = handover_next(&program);
+		if (!code)
+			code = handover_run(program.s, fd, &env, 1);
+		close(fd);
+	}
+	if (code)
+		trouble("no recipient was told", errno, code);
 }
 
 static int
@@ -167,8 +249,8 @@ quarantine(struct report *r, struct intake *i)
 	report_log(r);
 	to.len--;
 	if (stralloc_cats(&to, ", ") && stralloc_cat(&to, &id) &&
-	    stralloc_0(&to))
-		alert(r, to.s);
+	    stralloc_0(&to) && alert(r, to.s))
+		notify(r);
 	return QUEUE_OK;
 }
 

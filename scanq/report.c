@@ -392,3 +392,19 @@ report_alert(stralloc *out, struct report const *r, char const *to,
 	return put(out, "\n") == 1 &&
 	    stralloc_catb(out, digest->s, digest->len) ? 1 : -1;
 }
+
+int
+report_notice(stralloc *out, struct report const *r, char const *host)
+{
+	stralloc const *env = r->envelope;
+
+	return put_top(out, r, "undisclosed-recipients:;", host) == 1 &&
+	    put(out, "A message to you was kept by the mail scanner of this "
+	    "server, because of:\n\n  ") == 1 &&
+	    report_reason(out, r->scan) == 1 &&
+	    put(out, "\n\nIts sender, if that is not forged, is\n\n  <") == 1 &&
+	    put_clean(out, env->s + 1, strlen(env->s + 1), 300) == 1 &&
+	    put(out, ">\n\nIf you need it, ask the administrator, "
+	    "postmaster@") == 1 && put(out, host) == 1 ?
+	    put(out, ", who can let it go.\n") : -1;
+}

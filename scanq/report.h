@@ -38,4 +38,8 @@ extern int report_alert(stralloc *out, struct report const *r,
     char const *to, char const *host, char const *kept,
     stralloc const *digest);
 
+/* The message to recipients whose mail has gone into quarantine. */
+extern int report_notice(stralloc *out, struct report const *r,
+    char const *host);
+
 #endif

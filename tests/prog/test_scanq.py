@@ -395,6 +395,24 @@ def test_alerts_are_limited_and_the_rest_told_later(scanq):
     assert "no alert was sent for 2 more" in text and text.count("Spam Mail: good sex!") >= 3
 
 
+def test_recipients_here_are_told_if_so_wanted(scanq):
+    scanq.rules(RULES)
+    scanq.control("locals", "d.example")
+    scanq.control("virtualdomains", "V.example:v.example", "vv.example:x")
+    to = ("c@d.example", "e@elsewhere.example", "f@v.example", "g@w.example")
+    m = mail(subject="good sex!")
+    assert len(scanq.run(m, recipients=to).queued) == 2
+    scanq.control("scannotify", "1")
+    kept, alert, notice = scanq.run(m, recipients=to).queued
+    assert (notice / "envelope").read_bytes() == b"F\0Tc@d.example\0Tf@v.example\0\0"
+    text = (notice / "message").read_text()
+    assert "\n\n  Spam Mail: good sex!\n\n" in text and "Auto-Submitted: auto-generated" in text
+    assert "\n\n  <a@b.example>\n" in text
+    assert len(scanq.run(m, recipients=("x@elsewhere.example",)).queued) == 2
+    scanq.control("scanalerts", 0)
+    assert len(scanq.run(m, recipients=to).queued) == 1
+
+
 def test_quarantine_without_place_for_state_still_keeps(scanq):
     scanq.rules(RULES)
     (scanq.home / "scan").rmdir()
