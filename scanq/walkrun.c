@@ -152,27 +152,21 @@ walkrun_program(struct walkrun *r, char const *const *argv, int in)
 	return -1;
 }
 
-static int
-reap(struct walkrun *w)
-{
-	int status, r;
-
-	do
-		r = waitpid(w->pid, &status, 0);
-	while (r == -1 && errno == EINTR);
-	close(w->fd);
-	w->pid = -1;
-	w->fd = -1;
-	return r != -1 && WIFEXITED(status) && !WEXITSTATUS(status);
-}
-
+/* Without waiting for it: what it has said is said. */
 void
 walkrun_stop(struct walkrun *w)
 {
+	int r;
+
 	if (w->pid == -1)
 		return;
 	kill(w->pid, SIGKILL);
-	reap(w);
+	close(w->fd);
+	do
+		r = waitpid(w->pid, 0, 0);
+	while (r == -1 && errno == EINTR);
+	w->pid = -1;
+	w->fd = -1;
 }
 
 static long
@@ -241,11 +235,8 @@ walkrun_events(struct walkrun *w, walk_take *take, void *ctx,
 			memmove(buf, buf + k, have);
 		}
 	}
-	*why = k == -1 ? "it says what is no event" : "it is too slow";
-	if (k == -1 || milliseconds() >= until) {
-		walkrun_stop(w);
-		return 0;
-	}
-	*why = "it died";
-	return reap(w) && done && !have;
+	*why = k == -1 ? "it says what is no event" :
+	    milliseconds() >= until ? "it is too slow" : "it died";
+	walkrun_stop(w);
+	return k != -1 && done && !have;
 }

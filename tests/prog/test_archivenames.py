@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import subprocess
+import time
 
 import pytest
 
@@ -143,6 +144,14 @@ def test_a_program_that_dies_is_an_anomaly_and_no_verdict_is_lost(scanq, scratch
     (scanq.home / "bin/archivenames").write_text("#!/bin/sh\nhead -c 100000 /dev/zero\n")
     r = scanq.run(m)
     assert r.code == 0 and "header=archive-bad" in r.log
+
+
+def test_a_program_that_stays_is_not_waited_for(scanq, scratch):
+    (scanq.home / "bin/archivenames").write_text(
+        "#!/bin/sh\nprintf '\\010'; head -c 31 /dev/zero\nexec >&-\nexec sleep 100\n")
+    start = time.monotonic()
+    r = scanq.run(mail(parts=[("a.7z", "x/y", pack(scratch, "7zip"))]))
+    assert r.code == 0 and "archive-bad" not in r.log and time.monotonic() - start < 50
 
 
 def test_without_it_names_in_archives_stay_unseen(scanq, scratch):
