@@ -84,6 +84,7 @@ users/clearopensmtp: users/roaming.o users/textfile.o
 rblcheck/dnsq: rblcheck/asker.o rblcheck/dnspacket.o rblcheck/jail.o rblcheck/resolvers.o
 RBL = rblcheck/answers.o rblcheck/blocked.o rblcheck/lists.o rblcheck/dnsrun.o rblcheck/lookup.o rblcheck/report.o rblcheck/through.o
 rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname: $(RBL)
+rblcheck/clientname: rblcheck/ident.o
 rules/rulesmake: rules/ruleline.o rules/keyset.o
 rules/rulescheck: rules/rule.o rules/ruleline.o
 rules/rulesrun: rules/rule.o rules/refusal.o

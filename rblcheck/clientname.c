@@ -1,6 +1,7 @@
 /* clientname asks dnsq for the name of the address in $TCPREMOTEIP, puts it
  * into $TCPREMOTEHOST and $TCP6REMOTEHOST, and runs a program.  If there is no
- * name, or none in time, it removes these variables.
+ * name, or none in time, it removes these variables.  With -r it asks the
+ * client's host for $TCPREMOTEINFO in the same way.
  *
  * Runs as: the user of the service.  Reads: the environment.  Writes: only
  * the environment of the program.  Trusts: the resolver.  Trusted by: access
@@ -21,7 +22,10 @@
 #include "lib/ipaddr.h"
 
 #include "rblcheck/dnsrun.h"
+#include "rblcheck/ident.h"
 #include "rblcheck/lookup.h"
+
+#define USAGE "clientname [-npr] [-t seconds] prog..."
 
 enum {
 	NAMES = 8,
@@ -178,30 +182,72 @@ put(char const *variable, char const *name)
 		no_memory();
 }
 
+static void
+look_up(int paranoid, uint64_t until)
+{
+	static struct names all;
+	char const *name = find(&all, getenv("TCPREMOTEIP"), paranoid, until);
+
+	put("TCPREMOTEHOST", name);
+	put("TCP6REMOTEHOST", name);
+}
+
+static int
+address(char const *variable, struct ipaddr *a)
+{
+	char const *s = getenv(variable);
+
+	return s && ipaddr_scan(s, strlen(s), a);
+}
+
+static int
+port(char const *variable, unsigned int *u)
+{
+	char const *s = getenv(variable);
+
+	return s && uint0_scan(s, u) && *u && *u <= 65535;
+}
+
+static void
+look_for_owner(uint64_t until)
+{
+	char name[IDENT_NAME + 1];
+	struct ident i;
+	int r = address("TCPREMOTEIP", &i.remote) &&
+	    address("TCPLOCALIP", &i.local) &&
+	    port("TCPREMOTEPORT", &i.remote_port) &&
+	    port("TCPLOCALPORT", &i.local_port) && ident_ask(&i, until, name);
+
+	put("TCPREMOTEINFO", r ? name : 0);
+	put("TCP6REMOTEINFO", r ? name : 0);
+}
+
 int
 main(int argc, char const *const *argv)
 {
-	static struct names all;
 	subgetopt g = SUBGETOPT_ZERO;
 	unsigned int seconds = SECONDS;
-	int c, paranoid = 0;
-	char const *name;
+	int c, paranoid = 0, owner = 0, names = 1;
+	uint64_t until;
 
 	PROG = "clientname";
-	while ((c = subgetopt_r(argc, argv, "pt:", &g)) != -1)
+	while ((c = subgetopt_r(argc, argv, "nprt:", &g)) != -1)
 		if (c == 'p')
 			paranoid = 1;
+		else if (c == 'n')
+			names = 0;
+		else if (c == 'r')
+			owner = 1;
 		else if (c != 't' || !uint0_scan(g.arg, &seconds) ||
 		    seconds > MAX_SECONDS)
-			strerr_dieusage(EXIT_USAGE,
-			    "clientname [-p] [-t seconds] prog...");
+			strerr_dieusage(EXIT_USAGE, USAGE);
 	argv += g.ind;
 	if (!*argv)
-		strerr_dieusage(EXIT_USAGE,
-		    "clientname [-p] [-t seconds] prog...");
-	name = find(&all, getenv("TCPREMOTEIP"), paranoid,
-	    lookup_now() + 1000 * (uint64_t)seconds);
-	put("TCPREMOTEHOST", name);
-	put("TCP6REMOTEHOST", name);
+		strerr_dieusage(EXIT_USAGE, USAGE);
+	until = lookup_now() + 1000 * (uint64_t)seconds;
+	if (names)
+		look_up(paranoid, until);
+	if (owner)
+		look_for_owner(until);
 	xexec(argv);
 }

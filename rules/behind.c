@@ -43,6 +43,10 @@ behind_words(struct behind const *b, char const *const *argv)
 	words[n++] = program("clientname");
 	words[n++] = "-t";
 	words[n++] = number(b->seconds);
+	if (b->owner)
+		words[n++] = "-r";
+	if (!b->names)
+		words[n++] = "-n";
 	if (b->paranoid)
 		words[n++] = "-p";
 	if (b->rules) {

@@ -8,7 +8,8 @@
 #define BEHIND_H
 
 struct behind {
-	int names;		/* look up names at all */
+	int names;		/* look up names */
+	int owner;		/* ask the client's host: TCPREMOTEINFO */
 	int paranoid;
 	unsigned int seconds;
 	char const *rules;	/* the cdb, or 0 */

@@ -28,7 +28,7 @@
 #include "rules/connlog.h"
 #include "rules/server.h"
 
-#define USAGE "listen [-146XUPpHhRoOdDqQv] [-c limit] [-C per-address] " \
+#define USAGE "listen [-146XUPpHhRroOdDqQv] [-c limit] [-C per-address] " \
 	"[-n per-network] [-w n/seconds] [-W n/seconds] [-x rules.cdb] " \
 	"[-B smtp|pop3|text] [-u uid|role] [-g gid] [-b backlog] " \
 	"[-l localname] [-I interface] [-G delay] [-k grace] " \
@@ -113,7 +113,9 @@ set_flag(struct options *o, int c)
 	case 'p': o->behind.names = o->behind.paranoid = 1; break;
 	case 'P': o->behind.paranoid = 0; break;
 	/* Linux drops source routes itself */
-	case 'R': case 'o': case 'O': break;
+	case 'r': o->behind.owner = 1; break;
+	case 'R': o->behind.owner = 0; break;
+	case 'o': case 'O': break;
 	default: die_usage();
 	}
 }
@@ -295,7 +297,7 @@ choose_program(struct options *o, char const *const *argv)
 
 	s->argv = argv;
 	s->shorter = argv + 1;
-	if (!o->behind.names)
+	if (!o->behind.names && !o->behind.owner)
 		return;
 	s->judge.limits_only = s->judge.rules.path != 0;
 	o->behind.rules = s->judge.rules.path;
@@ -321,7 +323,7 @@ main(int argc, char const *const *argv)
 	int c;
 
 	PROG = "listen";
-	while ((c = subgetopt_r(argc, argv, "146XUPpHhRoOdDqQvc:C:n:w:W:x:B:u:"
+	while ((c = subgetopt_r(argc, argv, "146XUPpHhRroOdDqQvc:C:n:w:W:x:B:u:"
 	    "g:b:l:I:G:k:s:t:y:", &l)) != -1)
 		set_option(&o, c, l.arg);
 	argc -= l.ind;

@@ -67,10 +67,11 @@ class Scanq:
             c.close()
 
     def run(self, message, sender="a@b.example", recipients=("c@d.example",), envelope=None,
-            text="both", during=None, **env):
+            text="both", during=None, under=(), **env):
         """One message.  text: which descriptors lead to one pipe for a text of
-        scanq's: both (4 and 6), 4, 6, none; two: 4, and 6 to another pipe.  during(pid): called
-        until it says yes.  env: variables; None takes one away."""
+        scanq's: both (4 and 6), 4, 6, none; two: 4, and 6 to another pipe.
+        during(pid): called until it says yes.  under: words in front of the
+        program.  env: variables; None takes one away."""
         if isinstance(message, str):
             message = message.encode("latin-1")
         if envelope is None:
@@ -101,7 +102,7 @@ class Scanq:
                     os.dup2(high, fd)
                 if text == "two":
                     os.dup2(os.pipe()[1], 6)
-            p = subprocess.Popen([self.home / "bin/scanq"], stdin=m, stderr=err, env=e,
+            p = subprocess.Popen([*under, self.home / "bin/scanq"], stdin=m, stderr=err, env=e,
                                  preexec_fn=descriptors, close_fds=False)
             os.close(report)
             os.close(high)

@@ -124,6 +124,71 @@ def listen(base):
         stub.__exit__()
 
 
+class Ident:
+    """An identification server on 127.x.y.z, port 113."""
+
+    def __init__(self, address, answer, delay=0):
+        self.answer, self.delay, self.asked = answer, delay, []
+        self.socket = socket.create_server((address, 113))
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                c, peer = self.socket.accept()
+            except OSError:
+                return
+            with c:
+                ports = c.makefile("rb").readline().strip()
+                self.asked.append((peer[0], ports))
+                time.sleep(self.delay)
+                c.sendall(self.answer.replace(b"%", ports))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        # shut it down: the thread holds it in accept
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+@pytest.mark.parametrize("answer,owner", [
+    (b"% : USERID : UNIX : joe\r\n", "joe"), (b"%:USERID:OTHER,x: j o\x1be \r\n", "joe"),
+    (b"% : USERID : UNIX : " + b"x" * 500 + b"\n", "x" * 64), (b"% : USERID : UNIX : a:b\r\n", "a:b"),
+    (b"% : ERROR : NO-USER\r\n", "none"), (b"% : USERID : UNIX : \r\n", "none"),
+    (b"% : USERID : UNIX : joe", "none"), (b"", "none"), (b"x" * 5000, "none"), (b"\n", "none")])
+def test_the_owner_is_asked_for(base, answer, owner):
+    with Ident("127.7.7.7", answer) as ident:
+        p = subprocess.run(
+            [base / "bin/clientname", "-nr", "sh", "-c", "echo ${TCPREMOTEINFO-none} ${TCP6REMOTEINFO-none}"],
+            env=postern.env(base, TCPREMOTEIP="127.7.7.7", TCPREMOTEPORT="4711", TCPLOCALIP="127.0.0.5",
+                            TCPLOCALPORT="25", TCPREMOTEINFO="forged", TCPREMOTEHOST="kept"),
+            capture_output=True, text=True, timeout=20)
+    assert p.stdout.split() == [owner, owner] and p.stderr == ""
+    assert ident.asked == [("127.0.0.5", b"4711 , 25")]
+
+
+def test_a_host_that_does_not_answer_in_time_has_no_owner(base):
+    with Ident("127.7.7.7", b"% : USERID : UNIX : joe\r\n", delay=8):
+        start = time.monotonic()
+        p = subprocess.run(
+            [base / "bin/clientname", "-nr", "-t1", "sh", "-c", "echo ${TCPREMOTEINFO-none}"],
+            env=postern.env(base, TCPREMOTEIP="127.7.7.7", TCPREMOTEPORT="4711", TCPLOCALIP="127.0.0.5",
+                            TCPLOCALPORT="25"), capture_output=True, text=True, timeout=20)
+        assert p.stdout == "none\n" and time.monotonic() - start < 7
+
+
+def test_rules_about_owners_decide_with_r_alone(listen):
+    with Ident("127.7.7.8", b"% : USERID : UNIX : joe\r\n") as ident:
+        rules = 'joe@127.7.7.8:allow,A="joe"\n127.:allow,A="by net"\n'
+        assert listen(rules, "-r")("127.7.7.8") == "none joe\n"
+        assert len(ident.asked) == 1
+        assert listen(rules)("127.7.7.8") == "none by net\n"
+        assert listen(rules, "-r", "-R")("127.7.7.8") == "none by net\n"
+        assert len(ident.asked) == 1
+
+
 RULES = ('=good.friend.example:allow,A="by name"\n=bad.friend.example:deny\n'
          '127.:allow,A="by net"\n:deny\n')
 
