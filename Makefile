@@ -38,7 +38,7 @@ PROGRAMS = \
 	users/vadddomain users/vdeldomain users/vadduser users/vdeluser \
 	users/vpasswd users/vuserinfo users/vdominfo users/valias \
 	users/valiasdomain users/vcatchall users/vmkpasswd users/vmoduser \
-	users/clearopensmtp users/vsetuserquota users/vmoddomlimits users/vautorespond \
+	users/clearopensmtp users/vsetuserquota users/vmoddomlimits users/vautorespond users/import \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
 	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport \
@@ -74,6 +74,7 @@ pop3d/pop3d: pop3d/session.o pop3d/maildrop.o pop3d/octets.o pop3d/place.o
 pop3d/popup: pop3d/login.o pop3d/saslplain.o
 VUSER = users/vtool.o users/vdomain.o users/mailboxes.o users/removetree.o users/textfile.o users/limits.o
 users/vadddomain users/vdeldomain users/valiasdomain: $(VUSER) users/domainlist.o
+users/import: $(VUSER) users/domainlist.o users/importnote.o users/importlines.o users/importmail.o users/importdomain.o
 users/vmoduser users/vsetuserquota: $(VUSER) users/usermod.o
 users/vadduser users/vdeluser users/vpasswd users/vuserinfo users/vdominfo: $(VUSER)
 users/valias users/vcatchall users/vmkpasswd users/vmoddomlimits users/vautorespond: $(VUSER)

@@ -17,7 +17,7 @@ PROGRAMS = ("users/authd users/checkpw users/pwhash users/authctl users/rehash "
             "users/valias users/valiasdomain users/vcatchall users/vmkpasswd "
             "users/vmoduser users/vsetuserquota users/vmoddomlimits "
             "users/clearopensmtp "
-            "users/vautorespond "
+            "users/vautorespond users/import "
             "pop3d/popup pop3d/pop3d").split()
 
 

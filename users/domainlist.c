@@ -17,8 +17,8 @@ enum { RCPTHOSTS = 50, TEXT = 128 };
 
 #define MORE "control/morercpthosts"
 
-static int
-compile_more(void)
+int
+domainlist_compile(void)
 {
 	struct cdbmaker m = CDBMAKER_ZERO;
 	stralloc list = STRALLOC_ZERO;
@@ -48,7 +48,7 @@ accept_mail(char const *domain)
 		return -1;
 	if (count < RCPTHOSTS)
 		return textfile_edit("control/rcpthosts", &e);
-	return textfile_edit(MORE, &e) == -1 ? -1 : compile_more();
+	return textfile_edit(MORE, &e) == -1 ? -1 : domainlist_compile();
 }
 
 /* Without control/locals the name in control/me is local (qmail-send(8)): if
@@ -109,7 +109,7 @@ domainlist_remove(char const *domain)
 		return -1;
 	if (more) {
 		more = textfile_edit(MORE, &host);
-		if (more == -1 || (more == 1 && compile_more() == -1))
+		if (more == -1 || (more == 1 && domainlist_compile() == -1))
 			return -1;
 	}
 	if (textfile_edit("control/virtualdomains", &v) == -1)

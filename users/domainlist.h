@@ -13,6 +13,9 @@
  */
 extern int domainlist_add(struct vdomain const *d, char const *domain);
 
+/* Compiles control/morercpthosts.  1, -1. */
+extern int domainlist_compile(void);
+
 /* Takes it out wherever it is.  1, -1 with errno. */
 extern int domainlist_remove(char const *domain);
 

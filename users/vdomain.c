@@ -103,6 +103,25 @@ vdomain_create(struct vdomain *d, char const *domain)
 }
 
 int
+vdomain_adopt(struct vdomain *d, char const *domain)
+{
+	char path[160], cwd[4096];
+
+	final_path(path, sizeof path, domain);
+	if (roles(d) == -1 || !getcwd(cwd, sizeof cwd))
+		return -1;
+	d->dir = open(path, DIRECTORY);
+	if (d->dir == -1)
+		return errno == ENOENT ? 0 : -1;
+	if (!stralloc_cats(&d->name, domain) || !stralloc_0(&d->name) ||
+	    !stralloc_cats(&d->path, cwd) || !stralloc_append(&d->path, '/') ||
+	    !stralloc_cats(&d->path, path) || !stralloc_0(&d->path) ||
+	    read_vpasswd(d) == -1)
+		return -1;
+	return limits_read(d->dir, &d->limits);
+}
+
+int
 vdomain_publish(struct vdomain *d)
 {
 	char from[160], to[160];

@@ -41,6 +41,8 @@ extern int vdomain_open(struct vdomain *d, char const *domain);
  */
 extern int vdomain_create(struct vdomain *d, char const *domain);
 extern int vdomain_publish(struct vdomain *d);
+/* Opens one that nobody names yet: published, and then killed.  1, 0, -1. */
+extern int vdomain_adopt(struct vdomain *d, char const *domain);
 extern int vdomain_remove(char const *domain);
 
 /* The user of that name.  1; 0 none; -1 with errno (EPROTO: damaged). */
