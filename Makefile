@@ -42,7 +42,7 @@ PROGRAMS = \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
 	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport \
-	tools/doctor tools/dnsrecords
+	tools/doctor tools/dnsrecords tools/spamguard
 # with libowfat alone: its names and libskarnet's are the same, not its meanings
 OWFAT_PROGRAMS = rblcheck/dnsq
 # what needs NSS, libcrypt or libssl: dynamic, each off the hot path
@@ -121,6 +121,8 @@ scanq/scanrules: scanq/rule.o scanq/ruleset.o scanq/pattern.o scanq/simcontrol.o
 tools/relaytest: tools/talk.o
 LOGS = tools/logtime.o tools/loglines.o tools/logfiles.o tools/logevent.o tools/logwalk.o tools/tally.o
 tools/trace: $(LOGS) tools/timeline.o
+tools/spamguard: $(LOGS) tools/guardconf.o tools/guardread.o tools/guardcount.o tools/guardblock.o \
+	tools/guardalert.o tools/wildmat.o
 tools/mailreport: $(LOGS) tools/figures.o tools/reporttext.o tools/reportpage.o
 tools/dnsrecords: tools/machine.o tools/ask.o
 tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -27,11 +28,12 @@
 #include "rules/rule.h"
 #include "rules/ruleline.h"
 
-#define USAGE "rulesmake [-tq] [-f rules] cdb [tmp] < rules"
+#define USAGE "rulesmake [-tq] [-f rules]... cdb [tmp] < rules"
 
 enum {
 	MOST_ERRORS = 20,	/* then the file is surely another one */
-	MOST_WARNINGS = 100
+	MOST_WARNINGS = 100,
+	MOST_FILES = 8
 };
 
 struct compiler {
@@ -188,6 +190,7 @@ read_rules(struct compiler *c, int fd)
 	stralloc line = STRALLOC_ZERO;
 	int r;
 
+	c->line = 0;
 	do {
 		line.len = 0;
 		c->line++;
@@ -222,6 +225,37 @@ finish(struct compiler *c)
 		die_temp(c, "write ", c->cdb);
 }
 
+static void
+read_file(struct compiler *c, char const *file)
+{
+	int fd = open_readb(file);
+
+	c->name = file;
+	if (fd == -1)
+		die_temp(c, "open ", file);
+	read_rules(c, fd);
+	fd_close(fd);
+}
+
+/* Who reads files and replaces what others read does so alone: else a file
+ * read before a change could win over one read after it.  Held until exit.
+ */
+static void
+lock(char const *cdb)
+{
+	char const *slash = strrchr(cdb, '/');
+	stralloc dir = STRALLOC_ZERO;
+	int fd;
+
+	if (!stralloc_copyb(&dir, slash ? cdb : "./",
+	    slash ? (size_t)(slash - cdb) + 1 : 2) || !stralloc_0(&dir))
+		strerr_dief1x(EXIT_TEMP, "out of memory");
+	fd = open(dir.s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1 || flock(fd, LOCK_EX) == -1)
+		strerr_diefusys(EXIT_TEMP, "lock ", dir.s);
+	stralloc_free(&dir);
+}
+
 int
 main(int argc, char const *const *argv)
 {
@@ -231,29 +265,36 @@ main(int argc, char const *const *argv)
 		.record = STRALLOC_ZERO
 	};
 	subgetopt l = SUBGETOPT_ZERO;
-	int opt, fd = 0, test = 0;
+	char const *file[MOST_FILES];
+	size_t i, files = 0;
+	int opt, test = 0;
 
 	PROG = "rulesmake";
 	while ((opt = subgetopt_r(argc, argv, "tqf:", &l)) != -1)
 		switch (opt) {
 		case 't': test = 1; break;
 		case 'q': c.quiet = 1; break;
-		case 'f': c.name = l.arg; break;
+		case 'f':
+			if (files < MOST_FILES) {
+				file[files++] = l.arg;
+				break;
+			} /* fall through */
 		default: strerr_dieusage(EXIT_USAGE, USAGE);
 		}
 	argc -= l.ind;
 	argv += l.ind;
 	if (argc > 2 || (argc < 1 && !test))
 		strerr_dieusage(EXIT_USAGE, USAGE);
-	if (strcmp(c.name, "standard input") != 0)
-		fd = open_readb(c.name);
-	if (fd == -1)
-		strerr_diefusys(EXIT_TEMP, "open ", c.name);
 	c.now = time(0);
 	c.cdb = test ? 0 : argv[0];
+	if (c.cdb && files)
+		lock(c.cdb);
 	if (c.cdb && cdbmaker_open(&c.maker, c.cdb, 0644) == -1)
-		die_temp(&c, "write ", c.cdb);
-	read_rules(&c, fd);
+		strerr_diefusys(EXIT_TEMP, "write ", c.cdb);
+	for (i = 0; i < files; i++)
+		read_file(&c, file[i]);
+	if (!files)
+		read_rules(&c, 0);
 	finish(&c);
 	return 0;
 }

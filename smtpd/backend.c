@@ -43,6 +43,7 @@ queue_close(struct backend *b, stralloc const *envelope)
 	if (enqueue_close(&queue, envelope) != QUEUE_OK)
 		return 0;
 	b->pid = queue.pid;
+	b->id = queue.id;
 	return 1;
 }
 

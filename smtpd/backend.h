@@ -74,6 +74,7 @@ struct backend {
 
 	char text[BACKEND_TEXT];
 	pid_t pid;		/* of the last message: "qp PID" */
+	uint64_t id;		/* of the last message; 0: not known */
 	int connection;
 	char const *const *checker;
 	struct ucspitls tls;

@@ -164,6 +164,8 @@ log_accepted(struct dialogue *d, uint64_t size)
 		dialogue_log(d, "info", "accepted");
 		log_number("size", size);
 		log_number("qp", d->back->pid);
+		if (d->back->id)
+			log_number("id", d->back->id);
 		log_end();
 	}
 	return r;

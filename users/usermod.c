@@ -23,8 +23,7 @@ modified(struct vpasswd *p, struct usermod const *m, stralloc *out)
 		p->hash = m->hash;
 		p->clear = "";
 	}
-	if (m->clear_flags)
-		p->flags = 0;
+	p->flags &= ~m->clear_flags;
 	p->flags |= m->flags;
 	return vpasswd_format(out, p);
 }

@@ -6,8 +6,8 @@
 
 struct usermod {
 	char const *quota, *gecos, *hash;	/* 0: as it is */
-	int clear_flags;	/* before: */
-	unsigned long flags;	/* these are set */
+	unsigned long clear_flags;	/* these are taken away */
+	unsigned long flags;	/* then these are set */
 	int no_cdb;		/* leave the tables for later */
 };
 #define USERMOD_ZERO { 0, 0, 0, 0, 0, 0 }

@@ -15,7 +15,7 @@
 #include "users/vtool.h"
 
 #define FLAGS "dpwibru0123saofFSEm"
-#define USAGE "vmoduser [-n" FLAGS "x] [-q quota] [-c comment] [-e hash] " \
+#define USAGE "vmoduser [-n" FLAGS "xX] [-q quota] [-c comment] [-e hash] " \
 	"[-C password] user@domain | domain"
 
 /* in the order of FLAGS */
@@ -34,13 +34,14 @@ main(int argc, char *const *argv)
 	stralloc password = STRALLOC_ZERO, hash = STRALLOC_ZERO;
 	struct usermod m = USERMOD_ZERO;
 	char const *clear = 0;
-	int c;
+	int c, take = 0;
 
 	vtool_begin("vmoduser");
-	while ((c = getopt(argc, argv, FLAGS "nxq:c:e:C:")) != -1) {
+	while ((c = getopt(argc, argv, FLAGS "nxXq:c:e:C:")) != -1) {
 		switch (c) {
 		case 'n': m.no_cdb = 1; break;
-		case 'x': m.clear_flags = 1; break;
+		case 'x': m.clear_flags = ~0UL; break;
+		case 'X': take = 1; break;
 		case 'q': m.quota = vtool_quota(optarg); break;
 		case 'c': m.gecos = optarg; break;
 		case 'e': m.hash = optarg; break;
@@ -51,6 +52,10 @@ main(int argc, char *const *argv)
 	}
 	if (argc - optind != 1)
 		strerr_dieusage(EXIT_USAGE, USAGE);
+	if (take) {
+		m.clear_flags = m.flags;
+		m.flags = 0;
+	}
 	if (clear) {
 		vtool_password(clear, 0, &password);
 		vtool_hash(&password, &hash);
