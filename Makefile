@@ -258,6 +258,7 @@ bench: all
 	tests/bench/run
 	tests/bench/rules
 	tests/bench/scan
+	tests/bench/growth
 
 FORCE:
 .PHONY: all units walk-sources check clean install instcheck gate-tools gate-quick gate bench FORCE

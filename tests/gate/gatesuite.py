@@ -60,7 +60,8 @@ class GateSuite:
     def __init__(self, home, mailboxes, **control):
         self.port = free_port()
         settings = {"me": HOST, "locals": HOST, "rcpthosts": HOST, "smtpaddress": "127.0.0.1",
-                    "smtpport": self.port, "concurrencyqueue": 3, "queuereserve": 0}
+                    "smtpport": self.port, "concurrencyqueue": 3, "queuereserve": 0,
+                    "bouncemaxbytes": 1000000}  # so that a bounce shows what it is of
         settings.update(control)
         self.home = postern.install_home(home, {k: f"{v}\n" for k, v in settings.items()})
         self.queue = self.home / "queue"
