@@ -19,12 +19,13 @@ enum {
 	COUNTED = 1024		/* addresses, a power of 2 */
 };
 
-/* How many bounces the addresses of that hash have got this hour.  Two that
- * share a place share its count: the limit is a brake, no bookkeeping.
+/* How many bounces an address has got this hour, by its hash.  Two that share
+ * a place take it from one another, and are counted anew: the limit is a
+ * brake, and none pays for what another gets.
  */
 static struct {
 	uint64_t since;
-	uint32_t n;
+	uint32_t who, n;
 } counted[COUNTED];
 
 void
@@ -62,15 +63,17 @@ settle_failures(struct active *a, uint32_t n, int state)
 static int
 too_many(struct send *s, char const *to)
 {
-	uint32_t h = 5381;
+	uint32_t who = 5381, h;
 
 	for (; *to; to++)
-		h = h * 33 ^ (unsigned char)*to;
-	h = h * 0x9e3779b9u >> 22;
+		who = who * 33 ^ (unsigned char)*to;
+	h = who * 0x9e3779b9u >> 22;
 	if (!s->bouncelimit)
 		return 0;
-	if (!counted[h].n || s->now - counted[h].since > HOUR) {
+	if (!counted[h].n || counted[h].who != who ||
+	    s->now - counted[h].since > HOUR) {
 		counted[h].since = s->now;
+		counted[h].who = who;
 		counted[h].n = 0;
 	}
 	return ++counted[h].n > s->bouncelimit;

@@ -335,6 +335,23 @@ def test_what_cannot_be_set_aside_is_left_alone_and_the_rest_flows(sender):
     assert sender.path(number).is_dir()
 
 
+def test_what_queued_may_not_mark_is_delivered_once_and_waits(sender):
+    """A file of a foreign owner: as after a restore by hand."""
+    number = 1_700_000_000_000_000_000
+    sender.fake("later", "Znot now")
+    sender.start()
+    path = sender.place(number, message_file(recipients=(b"joe@test.example", b"later@test.example"),
+                                             birth=time.time()))
+    os.chown(path, 12345, path.parent.stat().st_gid)
+    sender.up(queued=False)
+    sender.logged("queued is unable to mark or remove a message, will try again")
+    sender.send_signal(signal.SIGALRM)
+    good = sender.mail("ann@test.example")
+    sender.logged(f"end msg {good}")
+    assert [line[2] for line in sender.fakelog()].count("joe") == 1
+    assert sender.messages() == [number]
+
+
 def test_a_message_that_local_finds_damaged_is_set_aside(sender):
     sender.fake("joe", "Cits sum is wrong")
     sender.up()

@@ -183,6 +183,30 @@ def test_bouncelimit_drops_more_bounces_to_one_address_and_says_so(sender):
     assert sender.log_of_send().count("bounce msg") == 2
 
 
+def place_of(address):
+    """Where send/bouncer.c counts that address's bounces."""
+    who = 5381
+    for c in address:
+        who = who * 33 % 2 ** 32 ^ c
+    return who * 0x9e3779b9 % 2 ** 32 >> 22
+
+
+def test_bouncelimit_counts_nobody_for_another(sender):
+    first = b"s@a.example"
+    other = next(a for a in (b"s%d@a.example" % n for n in range(100000))
+                 if place_of(a) == place_of(first))
+    sender.control("bouncelimit", 1)
+    sender.fake("no", "DNo. (#5.1.1)")
+    sender.fake("a.example", "Zlater")
+    sender.up()
+    sender.mail("no@test.example", sender=first)
+    sender.logged("bounce msg")
+    sender.mail("no@test.example", sender=other)
+    sender.logged("bounce msg", count=2)
+    sender.mail("no@test.example", sender=other)
+    sender.logged("discarding bounce/")
+
+
 def test_a_large_message_comes_back_as_its_header_by_default(sender):
     sender.fake("no", "DNo. (#5.1.1)")
     sender.fake("a.example", "Zlater")
