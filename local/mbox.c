@@ -106,8 +106,24 @@ lock(int fd)
 	return 1;
 }
 
+/* What a killed delivery, or a power cut, left without a blank line must not
+ * swallow the next message.
+ */
 static int
-write_all(struct delivery *d, int fd)
+begin(struct out *o, off_t end)
+{
+	char last[2] = "\n\n";
+	size_t n = end < 2 ? end : 2;
+
+	if (pread(o->fd, last + 2 - n, n, end - n) != (ssize_t)n)
+		return -1;
+	if (last[1] != '\n')
+		return put(o, "\n\n", 2);
+	return last[0] == '\n' ? 1 : put(o, "\n", 1);
+}
+
+static int
+write_all(struct delivery *d, int fd, off_t end)
 {
 	static struct out o;
 	stralloc line = STRALLOC_ZERO;
@@ -115,7 +131,7 @@ write_all(struct delivery *d, int fd)
 
 	o.fd = fd;
 	o.used = 0;
-	good = mbox_from_line(d, &line) == 1 &&
+	good = begin(&o, end) == 1 && mbox_from_line(d, &line) == 1 &&
 	    put(&o, line.s, line.len) == 1 &&
 	    put(&o, d->rpline.s, d->rpline.len) == 1 &&
 	    put(&o, d->dtline.s, d->dtline.len) == 1 &&
@@ -134,7 +150,7 @@ locked(struct delivery *d, int fd, char const *file)
 
 	if (end == -1)
 		return outcome_errno(&d->outcome, "find the end of", file);
-	if (write_all(d, fd) == 1)
+	if (write_all(d, fd, end) == 1)
 		return 1;
 	e = errno;
 	if (ftruncate(fd, end) == -1)
@@ -148,7 +164,7 @@ locked(struct delivery *d, int fd, char const *file)
 int
 mbox_deliver(struct delivery *d, char const *file)
 {
-	int fd = open(file, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW |
+	int fd = open(file, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW |
 	    O_NONBLOCK | O_CLOEXEC, 0600);
 	struct stat st;
 	int r;

@@ -102,7 +102,8 @@ session(void)
 			say("250 ok\r\n");
 		} else {
 			say("354 go\r\n");
-			say(keep(data()) == 1 ? "250 queued\r\n" : "451 disk\r\n");
+			say(keep(data()) == 1 ? "250 queued\r\n" :
+			    "451 disk\r\n");
 		}
 	}
 }

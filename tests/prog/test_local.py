@@ -215,6 +215,37 @@ def test_command_reads_the_message_and_knows_the_address(box):
     assert env[b"UFLINE"].startswith(b"From s@a.example ") and env[b"UFLINE"].endswith(b"\n")
 
 
+def test_command_with_odd_bytes_is_the_shells_alone(box):
+    """And what a stranger chose, sender and extension, is no part of it."""
+    odd = "'\\001\\033$((1)) `'\"\u00e4 %n %s\""
+    box.write(".qmail-default", f"|printf %s {odd} >{box.out}/odd; printf %s \"$EXT\" >{box.out}/ext\n")
+    evil = "$(id)`id`;id|id&%n\t'"
+    r = box.deliver(ext=evil, sender="$(touch /tmp/x)`id`@a.example")
+    assert (r.returncode, r.stdout) == (0, b"did 0+0+1\n")
+    assert (box.out / "odd").read_bytes() == b"\\001\\033$((1)) `\xc3\xa4 %n %s"
+    assert (box.out / "ext").read_bytes() == evil.encode()
+
+
+@pytest.mark.parametrize("line", ["/etc/passwd", "./../../../../../../../etc/passwd", "/etc/", "./../../../../../etc/",
+                                  "/", "/root/x", "/dev/full", "/proc/self/mem"])
+def test_paths_out_of_the_home_have_the_owners_rights_alone(box, line):
+    before = os.stat("/etc/passwd")
+    box.write(".qmail", line + "\n")
+    r = box.deliver()
+    assert r.returncode == 111 and r.stdout.startswith(b"Unable to "), r
+    assert os.stat("/etc/passwd")[6:9] == before[6:9]
+
+
+def test_qmail_file_that_is_a_link_shows_nothing_that_its_owner_may_not_read(box):
+    (box.home / ".qmail").symlink_to("/etc/shadow")
+    r = box.deliver()
+    assert r.returncode == 111 and b"root" not in r.stdout + r.stderr
+    (box.home / ".qmail").unlink()
+    (box.home / ".qmail").symlink_to("/etc/passwd")
+    r = box.deliver()           # addresses, however odd: no file, no command
+    assert box.new() == [] and r.stdout.startswith(b"did 0+") and b"+0\n" in r.stdout
+
+
 def test_each_command_reads_from_the_first_byte(box):
     box.write(".qmail", f"|cat >/dev/null\n|cat >{box.out}/in\n")
     assert box.deliver().returncode == 0
@@ -273,6 +304,16 @@ def test_mbox_is_appended_to(box):
     box.deliver(fallback="./mbox", sender="")
     both = (box.home / "mbox").read_bytes()
     assert both.startswith(one) and b"\nFrom MAILER-DAEMON " in both
+
+
+@pytest.mark.parametrize("torn", [b"From x\n\nhalf a mess", b"From x\n\nhalf\n", b"F", b"\n"])
+def test_mbox_that_ends_torn_does_not_swallow_the_next_message(box, torn):
+    path = box.write("mbox", torn)
+    assert box.deliver(fallback="./mbox").returncode == 0
+    text = path.read_bytes()
+    assert text.startswith(torn)
+    assert text[len(torn):].lstrip(b"\n").startswith(b"From s@a.example ")
+    assert text == b"\n" + text[1:] if torn == b"\n" else b"\n\nFrom s@a.example " in text
 
 
 def test_mbox_waits_for_the_lock(box):
