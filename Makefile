@@ -6,6 +6,7 @@
 #	make check           what tests need, all tests; last line: N passed, N failed
 #	make install         into DESTDIR and the directory that conf-home names
 #	make instcheck       compares the installed files with conf-files
+#	make deb             a Debian package; make deb-check tries it in a chroot
 #	make gate-quick      power cuts, crashes, errors, damage: under a minute
 #	make gate            all of them, and each mutant: an hour or so
 #	make bench           speed, side by side with Postfix
@@ -238,6 +239,13 @@ instcheck:
 check:
 	tests/check
 
+VERSION = 0.1
+deb: all
+	tools/deb $(VERSION)
+
+deb-check: deb
+	tests/deb/run postern_$(VERSION)_$$(dpkg --print-architecture).deb
+
 # what the gates are driven with: the distribution's compiler and libfuse3
 GATE_TOOLS = tests/gate/recblk tests/gate/nofsync
 $(GATE_TOOLS): %: %.c
@@ -261,6 +269,6 @@ bench: all
 	tests/bench/growth
 
 FORCE:
-.PHONY: all units walk-sources check clean install instcheck gate-tools gate-quick gate bench FORCE
+.PHONY: all units walk-sources check clean install instcheck deb deb-check gate-tools gate-quick gate bench FORCE
 .SECONDARY:
 -include $(wildcard */*.d */*/*.d)
