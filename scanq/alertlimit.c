@@ -51,7 +51,8 @@ static int
 load(struct state *st)
 {
 	stralloc s = STRALLOC_ZERO;
-	int fd = open(STATE, O_RDONLY | O_CLOEXEC), r;
+	/* whatever lies there, this does not wait */
+	int fd = open(STATE, O_RDONLY | O_CLOEXEC | O_NONBLOCK), r;
 
 	if (fd == -1)
 		return errno == ENOENT ? 1 : -1;

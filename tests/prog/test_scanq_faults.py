@@ -1,6 +1,7 @@
 """scanq while its system calls fail, one at a time: a message is queued whole
 and once, or not at all and its sender told to come back."""
 import collections
+import os
 import re
 
 import pytest
@@ -61,3 +62,66 @@ def test_a_failing_call_frees_nothing_that_is_forbidden(scanq):
         where = (call, n, r.code, r.log)
         assert not any(b"Tc@d.example" in (d / "envelope").read_bytes() for d in r.queued), where
         assert (r.code == 0 and kept(r.queued[0])) or (put_off(r.code) and not r.queued), where
+
+
+@pytest.mark.parametrize("most", range(7, 12))
+def test_few_descriptors(scanq, most):
+    """Below 7 even the caller's own are too many."""
+    r = scanq.run(GOOD, under=["prlimit", f"--nofile={most}"])
+    if r.code == 0:
+        assert len(r.queued) == 1 and lines(r.queued[0])[1] == GOOD, r.log
+    else:
+        assert r.queued == [] and put_off(r.code), (r.code, r.log)
+
+
+@pytest.mark.parametrize("kilobytes", [300, 500, 1000, 2000, 4000])
+def test_little_memory(scanq, kilobytes):
+    r = scanq.run(GOOD, under=["prlimit", f"--as={kilobytes * 1024}"])
+    if r.code == 0:
+        assert len(r.queued) == 1 and lines(r.queued[0])[1] == GOOD, r.log
+    else:
+        # the kernel, or the next program's shell
+        assert r.queued == [] and (put_off(r.code) or r.code < 0 or r.code == 127), (r.code, r.log)
+
+
+@pytest.mark.parametrize("what", ["filling", "full", "missing", "a file", "read-only"])
+def test_where_large_messages_are_kept_is_no_good(scanq, what):
+    """Above 1 MB they go to TMPDIR, or stay in memory if nothing can be made there."""
+    where = scanq.scratch / "tmp"
+    mount = {"filling": f"mount -t tmpfs -o size=1500k tmp {where}",
+             "full": f"mount -t tmpfs -o size=64k tmp {where}",
+             "read-only": f"mount -t tmpfs -o ro tmp {where}"}.get(what, "true")
+    if what == "a file":
+        where.write_text("")
+    elif what != "missing":
+        where.mkdir()
+    large = mail(body="x" * 75 + "\n") + ("y" * 75 + "\n") * 30000
+    r = scanq.run(large, under=["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"],
+                  TMPDIR=where)
+    if what == "filling":
+        assert put_off(r.code) and r.queued == [], (r.code, r.log)
+    else:
+        assert r.code == 0 and lines(r.queued[0])[1] == large, (r.code, r.log)
+
+
+@pytest.mark.parametrize("make", [
+    lambda p: p.write_text(""), lambda p: p.mkdir(), lambda p: os.mkfifo(p),
+    lambda p: p.symlink_to("/nonexistent"), lambda p: p.symlink_to(p)])
+def test_clamd_is_something_else(scanq, make):
+    where = scanq.scratch / "not-clamd"
+    make(where)
+    scanq.control("clamd", where)
+    r = scanq.run(GOOD)
+    assert r.code == 82 and r.text.startswith("Z") and r.queued == []
+
+
+@pytest.mark.parametrize("make", [
+    lambda p: p.write_bytes(b""), lambda p: p.write_bytes(b"1 2 3\n\xff" * 100000), lambda p: p.mkdir(),
+    lambda p: os.mkfifo(p), lambda p: p.symlink_to("/etc/passwd")])
+def test_the_count_of_alerts_is_something_else(scanq, make):
+    """What is bad is kept all the same; an alert may fail."""
+    make(scanq.home / "scan/alerts")
+    before = open("/etc/passwd", "rb").read()
+    r = scanq.run(BAD)
+    assert r.code == 0 and b"Tquarantine@" in (r.queued[0] / "envelope").read_bytes()
+    assert open("/etc/passwd", "rb").read() == before
