@@ -430,12 +430,12 @@ def test_a_malformed_limit_in_a_rule_is_told_and_passed_over(listen, scratch):
 
 
 def test_a_greeting_is_delayed(listen, scratch):
-    server = listen("-G1", rules(scratch, '127.0.0.2:allow,GREETDELAY="0"\n'))
+    server = listen("-G3", rules(scratch, '127.0.0.2:allow,GREETDELAY="0"\n'))
     start = time.monotonic()
     s = hold(server, "127.0.0.2")
-    assert time.monotonic() - start < 0.8
+    assert time.monotonic() - start < 2.8
     late = hold(server)
-    assert s and late and time.monotonic() - start >= 0.99
+    assert s and late and time.monotonic() - start >= 2.99
     s.close()
     late.close()
 

@@ -1,6 +1,7 @@
 """rulesmake, rulescheck, rulesrun; Debian's tcprules as the judge."""
 import os
 import random
+import resource
 import shutil
 import socket
 import struct
@@ -477,9 +478,9 @@ def test_rulesrun_works_behind_tcpserver_and_tcpserver_reads_our_cdb(scratch):
 def test_a_million_rules_compile_in_seconds_and_answer_at_once(memory):
     text = "".join(f"{10 + (i >> 16)}.{i >> 8 & 255}.{i & 255}.{i % 251}:allow,N=\"{i}\"\n"
                    for i in range(1000000))
-    start = time.monotonic()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     made = make(memory / "r.cdb", text + "10.0.0.0/9:deny\n")
-    spent = time.monotonic() - start
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - used
     assert made.returncode == 0 and made.stderr == b""
     assert spent < 20    # bench has the figure; this only catches a quadratic
     assert "N=70000\n" in check(memory / "r.cdb", "11.17.112.222")
