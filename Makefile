@@ -31,7 +31,7 @@ PROGRAMS = \
 	queue/queued queue/queue queue/inject queue/sendmail queue/qread queue/qstat \
 	queue/queuectl queue/qmqpd queue/qmqpc queue/qmtpd \
 	send/start send/send send/bounce send/lspawn send/rspawn \
-	remote/remote \
+	remote/remote remote/stsfetch \
 	local/local local/maildirmake local/forward local/condredirect \
 	local/except local/bouncesaying local/preline local/autorespond \
 	pop3d/popup pop3d/pop3d \
@@ -105,7 +105,7 @@ local/local: local/delivery.o local/instructions.o local/dotqmail.o \
 	local/resend.o local/body.o local/outcome.o local/quota.o local/mailbag.o
 remote/remote: remote/relay.o remote/settings.o remote/hosts.o \
 	remote/deadhosts.o remote/server.o remote/auth.o \
-	remote/tls.o remote/tlsa.o \
+	remote/tls.o remote/tlsa.o remote/sts.o remote/stspolicy.o \
 	remote/transaction.o remote/content.o remote/wire.o remote/reply.o \
 	remote/report.o
 local/forward: local/redirect.o
@@ -200,6 +200,7 @@ tests/unit/pop3session: pop3d/session.o pop3d/maildrop.o pop3d/octets.o
 tests/unit/smtpsession tests/unit/smtpauth: $(SESSION)
 tests/unit/smtpreply: remote/reply.o remote/wire.o remote/server.o remote/auth.o \
 	remote/transaction.o remote/content.o remote/report.o
+tests/unit/stspolicy: remote/stspolicy.o
 tests/unit/guess: users/guess.o
 tests/unit/dotqmail: local/dotqmail.o
 tests/unit/quota: local/quota.o

@@ -240,6 +240,19 @@ connect_to(struct relay *r, struct ipaddr const *ip, char const *sender)
 	return 1;
 }
 
+/* RFC 8461 4.1, and 2: what DNS says, goes before. */
+static int
+sts_allows(struct relay *r, struct host const *h)
+{
+	if (!r->sts_binds || h->of->dane || stspolicy_names(&r->sts,
+	    h->of->name))
+		return 1;
+	report_temp(&r->report, "Not sent to ", r->server.name, ": the domain "
+	    "does not name ", h->of->name, " in its MTA-STS policy. "
+	    "(#4.7.5)\n");
+	return 0;
+}
+
 /* 1 the server takes mail; 0 another may do; -1 none should be tried. */
 static int
 open_host(struct relay *r, struct host const *h, char const *sender)
@@ -248,8 +261,9 @@ open_host(struct relay *r, struct host const *h, char const *sender)
 
 	ipaddr_fmt(r->server.name, &h->ip);
 	r->server.how[0] = 0;
-	if (tls_wish(&r->tls, &r->route, h->of, r->server.name,
-	    is_loopback(&h->ip), 0, &r->report) != 1)
+	if (!sts_allows(r, h) || tls_wish(&r->tls, &r->route, h->of,
+	    r->server.name, is_loopback(&h->ip), r->sts_binds,
+	    &r->report) != 1)
 		return 0;
 	for (;;) {
 		if (connect_to(r, &h->ip, sender) != 1)
@@ -295,6 +309,15 @@ try_hosts(struct relay *r, char const *sender)
 		    "is left alone for now", ".\n");
 }
 
+/* A domain's own policy is about its own exchangers. */
+static void
+find_sts(struct relay *r, char const *domain)
+{
+	r->sts_binds = r->settings.mtasts && !r->route.relay_len &&
+	    *r->hosts.at->of->name && tls_asks_dane(&r->route) &&
+	    sts_find(&r->sts, domain);
+}
+
 void
 relay_message(struct relay *r, char const *domain, char const *sender)
 {
@@ -311,8 +334,10 @@ relay_message(struct relay *r, char const *domain, char const *sender)
 		stralloc_free(&r->key);
 		r->key = key;
 		if (hosts_find(&r->hosts, &r->settings, domain, &r->route,
-		    &r->report) == 1)
+		    &r->report) == 1) {
+			find_sts(r, domain);
 			try_hosts(r, sender);
+		}
 		return;
 	}
 	stralloc_free(&key);

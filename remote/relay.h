@@ -9,6 +9,7 @@
 #include "remote/report.h"
 #include "remote/server.h"
 #include "remote/settings.h"
+#include "remote/sts.h"
 
 struct relay {
 	struct settings settings;
@@ -21,11 +22,14 @@ struct relay {
 	unsigned int messages;	/* that it has carried */
 	uint64_t opened;	/* monotonic seconds */
 	struct hosts hosts;
+	struct stspolicy sts;	/* of its domain */
+	int sts_binds;
 	struct content content;	/* of the message at hand */
 	struct report report;	/* its recipients */
 };
 #define RELAY_ZERO { .settings = SETTINGS_ZERO, .fd = -1, \
-	.tls = TLS_ZERO, .key = STRALLOC_ZERO, .report = REPORT_ZERO }
+	.tls = TLS_ZERO, .sts = STSPOLICY_ZERO, .key = STRALLOC_ZERO, \
+	.report = REPORT_ZERO }
 
 /* Delivers r->content to r->report's recipients, all at that domain; the
  * report says what became of it.

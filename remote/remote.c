@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -146,14 +147,17 @@ wait_for_job(struct relay *r)
 static void
 confine(void)
 {
-	static struct sandbox_path const paths[] = {
+	char const *ca = getenv("SSL_CERT_FILE");
+	struct sandbox_path const paths[] = {
 		{ "control", SANDBOX_READ }, { "bin", SANDBOX_EXEC },
 		{ "remote", SANDBOX_READ | SANDBOX_WRITE },
 		{ "/etc/resolv.conf", SANDBOX_READ },
 		/* for tlsconnect, which is dynamic */
 		{ "/lib", SANDBOX_EXEC }, { "/lib64", SANDBOX_EXEC },
 		{ "/usr/lib", SANDBOX_EXEC }, { "/etc/ssl", SANDBOX_READ },
-		{ "/etc/ld.so.cache", SANDBOX_READ }
+		{ "/etc/ld.so.cache", SANDBOX_READ },
+		{ "/usr/bin/curl", SANDBOX_EXEC },	/* for stsfetch */
+		{ ca ? ca : "/etc/ssl", SANDBOX_READ }
 	};
 
 	if (sandbox_no_new_privs() == -1 ||

@@ -91,6 +91,10 @@ settings_read(struct settings *s, uint64_t now, char const **file)
 	if (s->read_at && s->read_at == now)
 		return 1;
 	s->read_at = 0;
+	s->mtasts = 0;
+	*file = "control/mtasts";
+	if (control_uint(*file, &s->mtasts) == -1)
+		return -1;
 	r = helo(s, file);
 	if (r != 1)
 		return r;

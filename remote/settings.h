@@ -15,10 +15,11 @@ struct settings {
 	stralloc moreipme, notipme; /* lists: address[/bits] */
 	unsigned int connect, patience; /* seconds */
 	unsigned int messages, seconds; /* what a connection is used for */
+	unsigned int mtasts;	/* 1: fetch MTA-STS policies, and keep them */
 	uint64_t read_at;	/* monotonic seconds; 0: never */
 };
 #define SETTINGS_ZERO { STRALLOC_ZERO, STRALLOC_ZERO, STRALLOC_ZERO, \
-	STRALLOC_ZERO, STRALLOC_ZERO, STRALLOC_ZERO, 0, 0, 0, 0, 0 }
+	STRALLOC_ZERO, STRALLOC_ZERO, STRALLOC_ZERO, 0, 0, 0, 0, 0, 0 }
 
 /* Reads them, unless that was done less than a second ago.  1; 0 none of
  * control/helohost and control/me; -1 with errno; *file is the culprit.

@@ -19,9 +19,11 @@ class Home:
         self.scratch = scratch
         for d in ("bin", "control", "remote"):
             (self.dir / d).mkdir(parents=True)
-        for program in "remote/remote", "rblcheck/dnsq", "tls/tlsconnect":
+        for program in "remote/remote", "remote/stsfetch", "rblcheck/dnsq", "tls/tlsconnect":
             shutil.copy(postern.TREE / program, self.dir / "bin")
-        os.chown(self.dir / "remote", REMOTE.pw_uid, REMOTE.pw_gid)
+        (self.dir / "remote/sts").mkdir(mode=0o700)
+        for d in "remote", "remote/sts":
+            os.chown(self.dir / d, REMOTE.pw_uid, REMOTE.pw_gid)
         self.control(me="me.example", timeoutconnect="2", timeoutremote="3", **control)
 
     def control(self, **files):
