@@ -59,6 +59,17 @@ nomem_if(int bad)
 		strerr_diefu1sys(EXIT_TEMP, "allocate memory");
 }
 
+/* If send is gone, nobody wants to know.  Otherwise it must not wait for this
+ * verdict for ever: it notices when we are gone.
+ */
+static void
+tell(char const *s, size_t n)
+{
+	if (n && packet_send(0, s, n, -1) == -1 && errno != EPIPE &&
+	    errno != ECONNRESET)
+		strerr_diefu1sys(EXIT_TEMP, "report to send");
+}
+
 /* The same answer for each of the numbers. */
 static void
 report(stralloc const *numbers, char const *text)
@@ -71,9 +82,7 @@ report(stralloc const *numbers, char const *text)
 	while ((number = job_field(numbers->s, numbers->len, &pos)))
 		nomem_if(job_puts(&out, number) == -1 ||
 		    job_puts(&out, text) == -1);
-	/* if send is gone, nobody wants to know */
-	if (out.len)
-		packet_send(0, out.s, out.len, -1);
+	tell(out.s, out.len);
 }
 
 /* What decides to which process a job goes, at most once a second; old values
@@ -305,8 +314,7 @@ pass_on(struct worker *w, char const *packet, size_t n)
 			break;
 		good = pos;
 	}
-	if (good)
-		packet_send(0, packet, good, -1);
+	tell(packet, good);
 	return good == n;
 }
 

@@ -7,12 +7,14 @@ import time
 import types
 
 import postern
+import certs
 from gatesuite import GateSuite, until
-from mail import Ledger
+from hostile import Smtp
+from mail import FAR, Ledger
 from queuelib import Client, envelope
 
 # "worker" is one of queued's, which strace joins when it is there already
-PROGRAMS = ["queued", "worker", "send", "lspawn", "local", "bounce"]
+PROGRAMS = ["queued", "worker", "send", "lspawn", "local", "bounce", "rspawn", "remote"]
 SERVICE = {"queued": "queued", "worker": "queued"}
 ERRORS = ["EIO", "ENOSPC", "EDQUOT", "EMFILE", "ENOMEM", "EINTR"]
 # A process cannot go on for the gate's purpose without these, or they are the
@@ -25,6 +27,8 @@ NOT = {"execve", "exit_group", "exit", "arch_prctl", "set_tid_address", "rt_sigr
 NEVER_FAIL = {"brk", "close", "geteuid", "getpid", "getppid", "getresuid", "gettid", "kill",
               "munmap", "umask", "uname", "rt_sigaction", "rt_sigprocmask"}
 FIRST, LAST = 12, 3     # of a call that is made often
+MAILS = [("joe",), ("bob",), ("joe", "ann")]
+FAR_MAILS = [("far",), ("gone",), ("far", "away"), ("joe", "far", "gone")]
 WRAPPER = """#!/bin/sh
 # the first one that is started after "next" was made runs under strace
 cd {work} || exit 111
@@ -52,8 +56,31 @@ class Crashes(GateSuite):
             (self.home / "bin" / name).write_text(
                 WRAPPER.format(work=self.work, home=self.home, name=name))
             (self.home / "bin" / name).chmod(0o755)
+        self.sink = Smtp(tls=certs.shared().self_signed.context(), RCPT=self.rcpt, DATA=self.data,
+                         END=self.end)
+        self.sink.__enter__()
+        (self.home / "control/smtproutes").write_text(f":127.0.0.1:{self.sink.port}\n")
+        (self.home / "control/timeoutremote").write_text("5\n")
         self.socket = types.SimpleNamespace(socket=str(self.home / "socket/queue/queued"))
         self.cases = 0
+
+    @staticmethod
+    def rcpt(session, line):
+        if line.startswith(b"RCPT TO:<gone@"):
+            return b"550 no such thing\r\n"
+        session.to = getattr(session, "to", ()) + (line[9:].partition(b"@")[0].decode(),)
+        return b"250 ok\r\n"
+
+    @staticmethod
+    def data(session, _):
+        return b"354 go\r\n" if getattr(session, "to", ()) else b"503 for whom?\r\n"
+
+    @staticmethod
+    def end(session, data):
+        """What is said to have been taken."""
+        session.taken = getattr(session, "taken", []) + [(session.to, data)]
+        session.to = ()
+        return b"250 2.0.0 ok\r\n"
 
     COMMANDS = {"queued": ["bin/queued"], "send": ["bin/start", "./Maildir/"]}
 
@@ -98,7 +125,8 @@ class Crashes(GateSuite):
                 try:
                     return c.message(mail.data, envelope(
                         f"{mail.sender}@test.example".encode(),
-                        *(f"{r}@test.example".encode() for r in mail.to)))[:1] == b"K"
+                        *(f"{r}@{FAR.get(r, 'test.example')}".encode()
+                          for r in mail.to)))[:1] == b"K"
                 finally:
                     c.close()
             except OSError:
@@ -138,8 +166,9 @@ class Crashes(GateSuite):
         if program != "worker":
             self.plant(program, how)
         ledger = Ledger()
+        self.sink.sessions.clear()
         mails = [ledger.new(f"{self.cases}.{i}", to=to, size=1500)
-                 for i, to in enumerate([("joe",), ("bob",), ("joe", "ann")])]
+                 for i, to in enumerate(FAR_MAILS if program in ("rspawn", "remote") else MAILS)]
         try:
             self.start(service)
             if program == "worker":
@@ -154,9 +183,11 @@ class Crashes(GateSuite):
         if program == "worker":
             self.leave()
         boxes = self.boxes(ledger)
+        took = [s for s in list(self.sink.sessions) if hasattr(s, "taken")]
+        boxes.update({u: ledger.sink(u, took) for u in ("far", "away")})
         queued, torn = ledger.queue(self.queue)
         bad += ["lost: " + x for x in ledger.lost(ledger, boxes, queued)]
-        bad += [f"torn in {u}'s new/: {t}" for u in boxes for t in boxes[u].torn]
+        bad += [f"torn at {u}'s: {t}" for u in boxes for t in boxes[u].torn]
         bad += [f"torn in the queue: {t}" for t in torn]
         bad += [f"set aside: {f.name}" for f in self.queue.glob("bad/*")]
         return bad

@@ -6,12 +6,16 @@ import re
 
 import queuelib
 
+FAILING = {"bob", "gone"}
+FAR = {"far": "far.example", "away": "away.example", "gone": "far.example"}
+
 Box = collections.namedtuple("Box", "whole torn")
 
 
 class Mail:
     """A message that can be told whole from torn wherever it is found.  to:
-    names of users; "bob" is the one whose deliveries fail, for good."""
+    names of users; those of FAILING are the ones whose deliveries fail, for
+    good; those of FAR are at other hosts."""
 
     def __init__(self, key, size=6000, to=("joe",), sender="ann"):
         r = random.Random(key)
@@ -27,7 +31,7 @@ class Mail:
 
     def fates(self):
         """(user whose mailbox it must reach, as a bounce?)"""
-        return [(self.sender, True) if r == "bob" else (r, False) for r in self.to]
+        return [(self.sender, True) if r in FAILING else (r, False) for r in self.to]
 
 
 class Ledger(dict):
@@ -72,7 +76,7 @@ class Ledger(dict):
         for r in m.recipients:
             user = r.decode().partition("@")[0]
             bounce = m.sender == b""
-            out.append((key, self[key].sender, True) if user == "bob" else (key, user, bounce))
+            out.append((key, self[key].sender, True) if user in FAILING else (key, user, bounce))
         return out
 
     __hash__ = object.__hash__
@@ -86,6 +90,18 @@ class Ledger(dict):
                 whole[got] += 1
             else:
                 torn.append(f.name)
+        return Box(whole, torn)
+
+    def sink(self, user, sessions):
+        """What a server took for that user, as mailbox."""
+        whole, torn = collections.Counter(), []
+        for s in sessions:
+            for to, data in s.taken:
+                key = self.key_in(data.replace(b"\r\n", b"\n"))
+                if key in self and data.endswith(b"\r\n" + self[key].wire()):
+                    whole[key, False] += user in to
+                else:
+                    torn.append(repr(data[:40]))
         return Box(whole, torn)
 
     def queue(self, directory):

@@ -17,6 +17,10 @@ ALWAYS = {
                ("poll", 5, "EINTR")],
     "local": [("fsync", 1, "EIO"), ("fsync", 2, "KILL"), ("linkat", 1, "KILL"),
               ("write", 1, "ENOSPC"), ("unlinkat", 1, "KILL"), ("sendmsg", 1, "KILL")],
+    "rspawn": [("recvmsg", 3, "KILL"), ("sendmsg", 2, "KILL"), ("sendmsg", 6, "ENOMEM"),
+               ("poll", 3, "EINTR")],
+    "remote": [("recvmsg", 1, "KILL"), ("sendmsg", 1, "KILL"), ("sendto", 3, "EIO"),
+               ("read", 4, "KILL")],
     "bounce": [("sendmsg", 2, "KILL"), ("sendmsg", 3, "KILL"), ("write", 1, "EDQUOT")],
 }
 
