@@ -262,6 +262,7 @@ gate-quick: all gate-tools
 
 gate: all gate-tools
 	tests/gate/run full
+	/usr/bin/python3 tests/interop/interop.py 5000
 
 bench: all
 	tests/bench/run

@@ -66,9 +66,10 @@ say(char const *s)
 static void
 fail(char const *reason)
 {
-	say("-");
-	say(reason);
-	say("\n");
+	char line[256];
+
+	snprintf(line, sizeof line, "-%.200s\n", reason);
+	say(line);
 	exit(EXIT_DONE);
 }
 

@@ -310,7 +310,7 @@ def test_reply_in_drips_has_one_deadline(home):
         threading.Thread(target=drip, daemon=True).start()
         begin = time.monotonic()
         assert b"connection died" in home.run(*ARGS)[-1]
-        assert time.monotonic() - begin < 4
+        assert time.monotonic() - begin < 9
 
 
 def test_tarpit_is_left_after_three_times_the_patience(home):
@@ -320,7 +320,7 @@ def test_tarpit_is_left_after_three_times_the_patience(home):
     report, _ = once(home, "d.example", "s@a.example", *recipients, EHLO=b"250 x\r\n",
                      RCPT=lambda *_: (time.sleep(0.3), b"250 ok\r\n")[1])
     assert report[-1].startswith(b"ZConnected to 127.0.0.1 but connection died.")
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 9
 
 
 def test_text_of_a_reply_is_made_harmless(home):

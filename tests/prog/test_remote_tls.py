@@ -455,3 +455,100 @@ def test_next_host_where_dane_fails(home, keys):
         report = send(home, good, relay="", DNSCACHEIP=dns.address)
         assert report[-1].startswith(b"K127.0.1.2 accepted")
         assert b" dane\n" in report[-1] and bad.messages == [] and len(bad.sessions) == 1
+
+
+# what tlsconnect may do
+
+def test_tlsconnect_has_two_sockets_and_no_rights(home, job, keys):
+    seen = {}
+
+    def look(session, _):
+        for p in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if os.readlink(p / "exe") == str(home.dir / "bin/tlsconnect"):
+                    status = (p / "status").read_text()
+                    fds = {f.name: os.readlink(f) for f in (p / "fd").iterdir()}
+                    seen[p.name] = status, fds
+            except OSError:
+                pass
+        return b"250 ok\r\n"
+    with Smtp(tls=keys.mx.context(), MAIL=look) as s:
+        home.control(smtproutes=f":127.0.0.1:{s.port}|||verify=mx.example")
+        assert encrypted(job.deliver(), "ca")
+    [(status, fds)] = seen.values()
+    assert "NoNewPrivs:\t1\nSeccomp:\t2" in status
+    assert set(fds) == {"0", "1", "2"} and fds["0"].startswith("socket:") and fds["1"].startswith("socket:")
+    assert fds["2"].startswith("pipe:")
+
+
+def tlsconnect(keys, *args):
+    """The program, and both ends: (process, the network's, the clear side)."""
+    net, theirs = socket.socketpair()
+    clear, his = socket.socketpair()
+    p = subprocess.Popen([postern.TREE / "tls/tlsconnect", *args], stdin=theirs, stdout=his,
+                         stderr=subprocess.PIPE, env={"SSL_CERT_FILE": str(keys.ca)})
+    theirs.close()
+    his.close()
+    for s in net, clear:
+        s.settimeout(20)
+    return p, net, clear
+
+
+def test_arguments_that_make_no_sense(keys):
+    for args in (["x"], ["-t", "0"], ["-t", "1x"], ["-q"], ["-v", "-d", "3:1:1:00"]):
+        p, net, clear = tlsconnect(keys, *args)
+        assert p.wait(10) == 100, args
+        p.stderr.close()
+    p, net, clear = tlsconnect(keys, "-d", "3:1:1:zz", "-d", "3:1:1", "-d", "x")
+    assert clear.recv(100) == b"-no TLSA record is usable\n" and p.wait(10) == 0
+    p.stderr.close()
+
+
+def test_what_was_said_last_still_goes_out(keys):
+    p, net, clear = tlsconnect(keys, "-s", "mx.example")
+    server = keys.mx.context().wrap_socket(net, server_side=True, do_handshake_on_connect=False)
+    server.do_handshake()
+    assert clear.recv(200).startswith(b"+TLSv1.3 ")
+    clear.sendall(b"x" * 100_000 + b"QUIT\r\n")
+    clear.close()
+    got = b""
+    while part := server.recv(65536):
+        got += part
+    assert got == b"x" * 100_000 + b"QUIT\r\n"
+    assert p.wait(15) == 0
+    p.stderr.close()
+
+
+def test_end_of_either_side_is_the_end(keys):
+    for how in "server", "server without good-bye", "caller":
+        p, net, clear = tlsconnect(keys)
+        server = keys.mx.context().wrap_socket(net, server_side=True)
+        server.sendall(b"last words")
+        got = b""
+        while not got.endswith(b"last words"):
+            got += clear.recv(100)
+        assert got.startswith(b"+TLSv1.3 "), how
+        if how == "server":
+            server.setblocking(False)
+            try:
+                server.unwrap()
+            except OSError:
+                pass
+        if how != "caller":
+            server.close()
+            assert clear.recv(100) == b"", how
+        clear.close()
+        assert p.wait(15) == 0, how
+        p.stderr.close()
+        server.close()
+
+
+@pytest.mark.parametrize("moment, says", [
+    ("EHLO", Close(b"")), ("MAIL", Close(b"250-x\r\n" * 100_000)), ("RCPT", b"x" * 200_000),
+    ("END", Close(b"")), ("GREETING", b"220 x\r\n250 early\r\n")])
+def test_hostile_servers_over_tls(home, keys, moment, says):
+    with Smtp(tls=keys.mx.context(), at_once=True, **{moment: says}) as s:
+        begin = time.monotonic()
+        text = send(home, s, "smtps")[-1]
+        assert text[:1] == b"Z" and time.monotonic() - begin < 20
+        assert (b"Possible duplicate!" in text) == (moment == "END")
