@@ -267,6 +267,7 @@ gate: all gate-tools
 bench: all
 	tests/bench/run
 	tests/bench/rules
+	tests/bench/users
 	tests/bench/scan
 	tests/bench/growth
 

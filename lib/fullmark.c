@@ -9,6 +9,7 @@
 
 #include <skalibs/bytestr.h>
 
+#include "lib/assign.h"
 #include "lib/control.h"
 #include "lib/mailbox.h"
 
@@ -71,6 +72,25 @@ fullmark_clear(char const *domain, char const *name, size_t n)
 	if (!path_of(path, domain, name, n))
 		return 0;
 	return unlink(path) == -1 && errno != ENOENT ? -1 : 1;
+}
+
+void
+fullmark_room(char const *login)
+{
+	struct assign a = ASSIGN_ZERO;
+	char const *at = strrchr(login, '@');
+	char key[128];
+	size_t n = at ? strlen(at + 1) : 0;
+
+	if (n == 0 || n >= sizeof key)
+		return;
+	memcpy(key, at + 1, n);
+	key[n] = '-';
+	if (assign_find(key, n + 1, &a) == 1 && !*a.ext) {
+		fullmark_clear(a.user, login, at - login);
+		fullmark_clear(a.user, "", 0);
+	}
+	stralloc_free(&a.sa);
 }
 
 int

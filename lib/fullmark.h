@@ -22,6 +22,11 @@ extern int fullmark_find(char const *domain, char const *name, size_t n);
 extern int fullmark_set(char const *domain, char const *name, size_t n);
 extern int fullmark_clear(char const *domain, char const *name, size_t n);
 
+/* Takes the marks of user@domain and its domain away, whatever name of the
+ * domain that is: there is more room than before.  Trouble is nobody's.
+ */
+extern void fullmark_room(char const *login);
+
 /* Is mail for a full mailbox refused for good?  control/overquota: 552, which
  * is the default: 1; 452: 0; anything else: -1 with errno EINVAL.
  */

@@ -23,7 +23,8 @@ struct delivery {
 	int whole_file;		/* nothing stands behind the body */
 	int capture;		/* commands' output goes into the outcome */
 	int dry;		/* say what would be done, do nothing */
-	struct mailbox const *box; /* of a virtual domain's user, or 0 */
+	struct mailbox const *box; /* of a virtual domain's user, or 0, */
+	char const *box_name;	/* and that user's name */
 	/* made of it */
 	stralloc recipient;	/* local@host */
 	stralloc dtline;	/* Delivered-To line; these two with their LF */

@@ -199,7 +199,8 @@ to_program(struct delivery *d, struct instructions const *in,
 	if (in->forward_only)
 		return outcome_temp(&d->outcome, "Uh-oh: .qmail has prog "
 		    "delivery but has x bit set. (#4.7.0)\n");
-	if (!d->dry && d->matched && !in->nested &&
+	/* in an alias of the domain, too: its mailbox of that name */
+	if (!d->dry && (d->matched || strchr(d->user, '.')) && !in->nested &&
 	    dotqmail_mailboxes(line, &word, &n))
 		return virtual_deliver(d, word, n);
 	d->programs++;

@@ -130,9 +130,11 @@ mark(struct delivery const *d, struct bag const *b)
 {
 	if (b->root[0]) {
 		if (quota_tight(&b->own, &b->used, FULL))
-			fullmark_set(d->user, d->ext, strlen(d->ext));
+			fullmark_set(d->user, d->box_name,
+			    strlen(d->box_name));
 		else
-			fullmark_clear(d->user, d->ext, strlen(d->ext));
+			fullmark_clear(d->user, d->box_name,
+			    strlen(d->box_name));
 	}
 	if (b->usage[0]) {
 		if (quota_tight(&b->all, &b->all_used, FULL))
@@ -214,7 +216,7 @@ words(struct delivery const *d, char *text, size_t max)
 	    "Your mailbox %s@%s is nearly full.\n"
 	    "When it is full, mail for you goes back to its senders.\n"
 	    "Please delete messages that you no longer need.\n",
-	    d->user, d->ext, d->user, d->ext, d->user);
+	    d->user, d->box_name, d->user, d->box_name, d->user);
 }
 
 static void
@@ -232,7 +234,7 @@ warn(struct delivery const *d, struct bag const *b)
 	date[date822(date, now)] = 0;
 	n = snprintf(head, sizeof head, "Return-Path: <>\nDelivered-To: "
 	    "%s@%s\nDate: %s\nMessage-ID: <quota.%lld.%ld@%s>\n"
-	    "Auto-Submitted: auto-generated\n", d->ext, d->user, date,
+	    "Auto-Submitted: auto-generated\n", d->box_name, d->user, date,
 	    (long long)now, (long)getpid(), d->user);
 	if (n >= sizeof head || maildir_put(&m, head, n) == -1 ||
 	    maildir_put(&m, text, len) == -1)

@@ -435,6 +435,7 @@ maildrop_commit(struct maildrop *d)
 	r = remove_all(d, &sum);
 	if (r == 0 && refresh(d) == 1)
 		r = remove_all(d, &sum);
+	d->removed = sum.count;
 	if (sum.counted && sum.count)
 		note_removed(d, &sum);
 	for (i = 0; i < d->count; i++)

@@ -36,8 +36,9 @@ struct maildrop {
 	stralloc names;
 	int dir, fresh, cur;	/* directories: itself, new/, cur/ */
 	unsigned int refreshed;
+	size_t removed;		/* messages, by maildrop_commit */
 };
-#define MAILDROP_ZERO { 0, 0, 0, STRALLOC_ZERO, -1, -1, -1, 0 }
+#define MAILDROP_ZERO { 0, 0, 0, STRALLOC_ZERO, -1, -1, -1, 0, 0 }
 
 /* Opens the Maildir at path.  1, or -1 with errno. */
 extern int maildrop_open(struct maildrop *d, char const *path);

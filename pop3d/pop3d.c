@@ -5,7 +5,8 @@
  *
  * Runs as: the mailbox's owner, started by a checkpassword program.
  * Reads: descriptor 0, the Maildir, control/.  Writes: descriptor 1; at QUIT
- * removes and renames in the Maildir; its files pop3sessions and maildirsize.
+ * removes and renames in the Maildir; its files pop3sessions and maildirsize;
+ * removes marks in users/full.
  * Trusts: nothing that it reads.  Trusted by: nobody.
  */
 #include <errno.h>
@@ -17,6 +18,7 @@
 
 #include "lib/control.h"
 #include "lib/exitcode.h"
+#include "lib/fullmark.h"
 #include "lib/home.h"
 #include "lib/io.h"
 #include "lib/log.h"
@@ -62,6 +64,16 @@ refuse(io *i, int why)
 	_exit(EXIT_DONE);
 }
 
+/* What is removed makes room: mail is taken again at once. */
+static void
+make_room(void)
+{
+	char const *who = getenv("VPOPUSER");
+
+	if (who && home_enter() == 1)
+		fullmark_room(who);
+}
+
 int
 main(int argc, char const *const *argv)
 {
@@ -86,6 +98,8 @@ main(int argc, char const *const *argv)
 	if (maildrop_list(&d) == -1)
 		strerr_diefusys(EXIT_TEMP, "read ", argv[1]);
 	r = session_run(&i, &d, TIMEOUT);
+	if (d.removed)
+		make_room();
 	if (r == -1 && errno != ETIMEDOUT && errno != EPIPE &&
 	    errno != ECONNRESET)
 		strerr_warnwusys("talk to the client");

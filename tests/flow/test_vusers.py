@@ -66,6 +66,20 @@ def test_a_full_mailbox_is_refused_and_a_new_quota_opens_it(suite):
     assert refusal(suite, "small@example.com")[0] == 250
 
 
+def test_a_full_mailbox_that_is_read_by_pop3_takes_mail_again(suite):
+    (suite.home / "control/overquota").write_text("552\n")
+    suite.add_user("tiny@example.com")
+    suite.run("vsetuserquota", "tiny@example.com", "1C")
+    send(suite, "tiny@example.com")
+    suite.wait_empty_queue()
+    assert refusal(suite, "tiny@example.com")[0] == 552
+    p = suite.pop("tiny@example.com")
+    for i in range(p.stat()[0]):
+        p.dele(i + 1)
+    p.quit()
+    suites.wait_until(lambda: refusal(suite, "tiny@example.com")[0] == 250)
+
+
 def test_a_user_who_is_away_answers_once(suite):
     suite.add_user("away@example.com")
     subprocess.run([suite.home / "bin/vautorespond", "away@example.com", "on"],

@@ -121,6 +121,24 @@ def test_the_mailboxs_own_file_is_no_way_around_the_quota(domain, line):
     assert domain.to(body=body(1000)) == 100
 
 
+@pytest.mark.parametrize("end", ["", "/", "/Maildir/"])
+def test_a_catch_all_of_vpopmails_has_its_owners_quota(domain, end):
+    domain.write(".qmail-default", f"| /x/vdelivermail '' {domain.home}/joe{end}\n")
+    domain.limits(joe=b"1000S")
+    assert domain.to("nobody", body=of(990)) == 0
+    assert domain.to("nobody") == 100
+    assert domain.marks() == ["joe@v.example"] and domain.sizes()[0] == "1000S"
+    assert b"To: <joe@v.example>" in warnings(domain)[0]
+
+
+def test_an_alias_may_name_the_mailboxes_as_vpopmail_does(domain):
+    domain.write(".qmail-joe", "&x@y.example\n| /x/vdelivermail '' bounce-no-mailbox\n")
+    domain.limits(joe=b"NOQUOTA")
+    assert domain.to() == 0
+    assert len(domain.new(domain.box)) == 1
+    assert domain.forwarded()[1][1] == b"Tx@y.example"
+
+
 # ---- warning
 
 def warnings(domain, name="joe"):

@@ -150,6 +150,8 @@ fake_recipient(struct backend *b, struct question const *q)
 		return RECIPIENT_DISABLED;
 	if (!strcmp(s, "full@here.example"))
 		return RECIPIENT_FULL;
+	if (!strcmp(s, "over@here.example"))
+		return RECIPIENT_OVER;
 	if (!strcmp(s, "trouble@here.example"))
 		return RECIPIENT_TROUBLE;
 	if (!strchr(s, '@') || strstr(s, "@here.example"))

@@ -152,6 +152,8 @@ recipients(void)
 	    "disabled (#5.2.1)\r\n"), "a disabled mailbox");
 	ok(rcpt("<full@here.example>", "452 4.2.2 sorry, that mailbox is full "
 	    "(#4.2.2)\r\n"), "a full mailbox");
+	ok(rcpt("<over@here.example>", "552 5.2.2 sorry, that mailbox is full "
+	    "(#5.2.2)\r\n"), "a full mailbox, for good");
 	ok(rcpt("<trouble@here.example>", "451 4.3.0 unable to verify "
 	    "recipient, try again later (#4.3.0)\r\n"), "trouble with tables");
 	ok(rcpt("<u@elsewhere.example>", foreign), "a foreign domain");
