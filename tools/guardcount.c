@@ -8,7 +8,8 @@ int
 guardcount_init(struct guardcount *c, unsigned int window)
 {
 	memset(c, 0, sizeof *c);
-	c->unit = (uint64_t)window * 1000000 / GUARDCOUNT_PARTS;
+	/* the part that has just begun stands for almost nothing */
+	c->unit = (uint64_t)window * 1000000 / (GUARDCOUNT_PARTS - 1);
 	c->slots = 2 * GUARDCOUNT_NAMES;
 	c->name = calloc(GUARDCOUNT_NAMES, sizeof *c->name);
 	c->slot = calloc(c->slots, sizeof *c->slot);

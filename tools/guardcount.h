@@ -1,7 +1,8 @@
 /* guardcount: how many messages each user, client or sender has brought in
  * the last so many seconds, in bounded memory.
  *
- * A window of time slides in GUARDCOUNT_PARTS steps.  When the table is full,
+ * A window of time slides in GUARDCOUNT_PARTS steps, and is up to one of them
+ * longer than asked for.  When the table is full,
  * names whose window is empty leave, then those that count least.
  */
 #ifndef GUARDCOUNT_H

@@ -118,7 +118,9 @@ add(struct logwalk_log *l, char const *dir, char const *name)
 	l->name = l->path + n + 1;
 }
 
-/* Is there a log directory of that name in d? */
+/* Is that directory a log?  "current" is missing for a moment when a logger
+ * goes on to the next file; all of them have a "lock".
+ */
 static int
 is_log(int d, char const *name)
 {
@@ -126,12 +128,18 @@ is_log(int d, char const *name)
 	struct stat st;
 	size_t n = strlen(name);
 
-	if (*name == '.' || n >= LOGFILES_NAME)
+	if ((*name == '.' && n > 1) || n >= LOGFILES_NAME)
 		return 0;
 	memcpy(path, name, n);
 	memcpy(path + n, "/current", 9);
-	if (fstatat(d, path, &st, 0) == -1)
-		return errno == EACCES;	/* whoever opens it will say so */
+	if (fstatat(d, path, &st, 0) == -1) {
+		/* whoever opens it will say that he may not */
+		if (errno == EACCES)
+			return 1;
+		memcpy(path + n, "/lock", 6);
+		if (fstatat(d, path, &st, 0) == -1)
+			return 0;
+	}
 	return S_ISREG(st.st_mode);
 }
 
@@ -166,11 +174,9 @@ logwalk_list(char const *dir, struct logwalk_log **out, size_t *n)
 		return -1;
 	*n = 0;
 	*out = l;
-	one = !d ||
-	    faccessat(dirfd(d), "current", F_OK, 0) == 0 ||
-	    strlen(dir) >= LOGFILES_NAME;
+	one = !d || is_log(dirfd(d), ".") || strlen(dir) >= LOGFILES_NAME;
 	while (!one && (e = readdir(d)) && *n < MOST)
-		if (is_log(dirfd(d), e->d_name))
+		if (*e->d_name != '.' && is_log(dirfd(d), e->d_name))
 			add(l + (*n)++, dir, e->d_name);
 	if (d)
 		closedir(d);

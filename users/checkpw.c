@@ -168,7 +168,8 @@ main(int argc, char const *const *argv)
 	if (argc < 2)
 		strerr_dieusage(MISUSE, "checkpw prog...");
 	read_login(&question);
-	start = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* O_PATH: a profile may forbid to read it */
+	start = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (home_enter() == -1)
 		strerr_diefusys(EXIT_TEMP, "change directory to ", home_path());
 	n = ask(&question, answer);

@@ -27,7 +27,8 @@ roles(struct vdomain *d)
 		errno = ENOENT;
 	if (a != 1 || v != 1)
 		return -1;
-	d->home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* only to come back to: a profile may forbid to read it */
+	d->home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return d->home == -1 ? -1 : 1;
 }
 

@@ -139,10 +139,11 @@ def guarded():
     with conftest.prepared("alice@example.com") as s:
         run = s.home / "service/smtpd/run"
         run.write_text(run.read_text().replace("listen -v -U", f"listen -v -U -y {BALANCER}"))
+        (s.home / "profiles/smtpd.local").write_text("exec /bin /usr/bin /lib /lib64 /usr/lib\n")    # true(1)
         (s.home / "service/spamguard/down").unlink()
         (s.home / "control/spamguard").write_text(
             'wcnt = 3\nbcnt = 5\npcnt = 50\nblocktime = 8\nsysadmin = alice@example.com\n')
-        s.rules("smtp", ":allow\n")
+        s.rules("smtp", ':allow,PLAINTEXTAUTH=""\n')
         yield s.start()
 
 
@@ -152,29 +153,40 @@ def proxied(s, ip):
     return C("127.0.0.1", s.smtp_port, timeout=20, local_hostname="client.test.example", source_address=(BALANCER, 0))
 
 
+def refused(connect):
+    try:
+        connect().close()
+    except (smtplib.SMTPConnectError, smtplib.SMTPServerDisconnected, smtplib.SMTPAuthenticationError):
+        return True
+    return False
+
+
 def test_spamguard_blocks_who_sends_too_much_and_lets_go(guarded):
-    for i in range(6):
-        with proxied(guarded, "192.0.2.77") as c:
+    """A client, and a user who comes from somewhere else."""
+    def client():
+        return proxied(guarded, "192.0.2.77")
+
+    def user():
+        c = proxied(guarded, "192.0.2.78")
+        c.login("alice@example.com", "secret")
+        return c
+
+    for connect, sender in ((client, "x@y.example"), (user, "alice@example.com")):
+        for i in range(6):
+            with connect() as c:
+                c.sendmail(sender, ["alice@example.com"], MESSAGE)
+    for connect in (client, user):
+        suites.wait_until(lambda: refused(connect), 30, "a block: " + guarded.log("spamguard"))
+    # where the user has come from is not blocked, nor is somebody else
+    for ip in ("192.0.2.78", "192.0.2.79"):
+        with proxied(guarded, ip) as c:
             c.sendmail("x@y.example", ["alice@example.com"], MESSAGE)
-    denied = []
-
-    def is_denied():
-        try:
-            proxied(guarded, "192.0.2.77").close()
-        except (smtplib.SMTPConnectError, smtplib.SMTPServerDisconnected) as e:
-            denied.append(e)
-        return bool(denied)
-    suites.wait_until(is_denied, 30, "a block: " + guarded.log("spamguard"))
-    with proxied(guarded, "192.0.2.78") as c:
-        c.sendmail("x@y.example", ["alice@example.com"], MESSAGE)
-    guarded.wait_log("spamguard", "spamguard: warning: blocked client=192.0.2.77 count=")
-    assert any(b"[spamguard]" in m for m in guarded.wait_mail("alice@example.com", 8))
-
-    def is_open():
-        denied.clear()
-        return not is_denied()
-    suites.wait_until(is_open, 40, "the end of the block")
-    assert guarded.run("spamguard", "-l") == ""
+    for what in ("client=192.0.2.77", "user=alice@example.com"):
+        guarded.wait_log("spamguard", f"spamguard: warning: blocked {what} count=")
+    assert any(b"[spamguard]" in m for m in guarded.wait_mail("alice@example.com", 15))
+    for connect in (client, user):
+        suites.wait_until(lambda: not refused(connect), 40, "the end of the block: " + guarded.log("spamguard"))
+    suites.wait_until(lambda: guarded.run("spamguard", "-l") == "", 10, "no block")
 
 
 def test_reader_and_guard_are_confined(guarded):
