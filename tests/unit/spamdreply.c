@@ -29,6 +29,9 @@ main(void)
 	    "Spam: False ; -0.25 / 15.00\r\nX: y\r\n\r\nwhatever\n") &&
 	    r.spam == 0 && r.score == -25 && r.threshold == 1500,
 	    "no spam, among other fields");
+	ok(reply("SPAMD/1.1 0 EX_OK\r\nContent-length: 9\r\n"
+	    "Spam: False ; 7.30 / 15.00\r\n\r\nTESTSYM\r\n") &&
+	    r.spam == 0 && r.score == 730, "as rspamd 3.4 answers");
 	ok(!reply("SPAMD/1.1 76 Bad header line\r\n\r\n") &&
 	    !reply("SPAMD/1.1 0 EX_OK\r\n\r\n") &&
 	    !reply("SPAMD/1.1 0 EX_OKAY\r\nSpam: True ; 9 / 5\r\n\r\n") &&
