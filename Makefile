@@ -42,12 +42,13 @@ PROGRAMS = \
 	users/clearopensmtp users/vsetuserquota users/vmoddomlimits users/vautorespond users/import \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
+	tls/tlsrun \
 	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport \
 	tools/doctor tools/dnsrecords tools/spamguard
 # with libowfat alone: its names and libskarnet's are the same, not its meanings
 OWFAT_PROGRAMS = rblcheck/dnsq
 # what needs NSS, libcrypt or libssl: dynamic, each off the hot path
-DYNAMIC = users/getpw users/pwhash tls/tlsconnect \
+DYNAMIC = users/getpw users/pwhash tls/tlsd tls/tlsconnect \
 	tools/certinfo
 # with libarchive, if it is there: static, for the sandbox of scanq's caller
 ARCHIVE_HEADERS = $(wildcard $(addprefix /usr/include/,archive.h bzlib.h lzma.h zlib.h zstd.h))
@@ -128,6 +129,9 @@ tools/mailreport: $(LOGS) tools/figures.o tools/reporttext.o tools/reportpage.o
 tools/dnsrecords: tools/machine.o tools/ask.o
 tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \
 	tools/checkmail.o tools/checkdns.o tools/talk.o
+tls/tlsrun: tls/handover.o
+tls/tlsd: tls/worker.do tls/conn.do tls/pump.do tls/keys.do tls/tickets.do tls/settings.do \
+	tls/handover.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/rolebecome.do
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
 
 LIB = lib/libpostern.a
@@ -154,6 +158,7 @@ $(DYNAMIC): %: %.do
 	@echo link $@
 	@$(LD.dynamic) -o $@ $^ $(LIBS)
 users/pwhash: LIBS = -lcrypt -lmd
+tls/tlsd: LIBS = -lssl -lcrypto
 
 $(ARCHIVE_PROGRAMS): scanq/archivenames.do scanq/filename.do scanq/words.do \
 		scanq/decode.do scanq/walkout.do scanq/walkwire.do lib/sandbox.do
@@ -269,6 +274,7 @@ bench: all
 	tests/bench/run
 	tests/bench/rules
 	tests/bench/users
+	tests/bench/tls
 	tests/bench/scan
 	tests/bench/growth
 

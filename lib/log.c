@@ -1,11 +1,9 @@
+/* Without skalibs: also for programs with the distribution's libraries. */
 #include "lib/log.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-#include <skalibs/strerr.h>
-#include <skalibs/types.h>
 
 #include "lib/exitcode.h"
 #include "lib/limits.h"
@@ -29,8 +27,8 @@ plain(unsigned char c)
 	return c > 32 && c < 127 && c != '\\' && c != '"' && c != ',';
 }
 
-static size_t
-escape(char *out, unsigned char c)
+size_t
+log_escape_byte(char *out, unsigned char c)
 {
 	static char const hex[] = "0123456789abcdef";
 
@@ -52,7 +50,7 @@ put_escaped(char const *s, size_t n)
 	size_t i;
 
 	for (i = 0; i < n && i < LOG_VALUE; i++)
-		put(c, escape(c, s[i]));
+		put(c, log_escape_byte(c, s[i]));
 	if (i < n)
 		put("...", 3);
 }
@@ -105,10 +103,15 @@ log_path(char const *name, char const *s, size_t n)
 void
 log_number(char const *name, uint64_t u)
 {
-	char fmt[UINT64_FMT];
+	char digits[20];
+	size_t n = sizeof digits;
 
 	name_of(name);
-	put(fmt, uint64_fmt(fmt, u));
+	do {
+		digits[--n] = '0' + u % 10;
+		u /= 10;
+	} while (u);
+	put(digits + n, sizeof digits - n);
 }
 
 void
@@ -126,18 +129,6 @@ log_end(void)
 	r = write(2, line, used);
 	(void)r;	/* lost: see log.h */
 	used = 0;
-}
-
-int
-log_escape(stralloc *out, char const *s, size_t n)
-{
-	char c[4];
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (!stralloc_catb(out, c, escape(c, s[i])))
-			return -1;
-	return 1;
 }
 
 void

@@ -18,11 +18,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <skalibs/stralloc.h>
+struct stralloc_s;	/* skalibs' stralloc */
 
 enum { LOG_VALUE = 256 };
 
-/* PROG of strerr.h is the program's name; level: "info", "warning", "fatal" */
+/* The program's name.  libskarnet has this variable; a program without it
+ * brings its own.
+ */
+extern char const *PROG;
+
+/* level: "info", "warning", "fatal" */
 extern void log_start(char const *level, char const *event);
 extern void log_value(char const *name, char const *s, size_t n);
 extern void log_string(char const *name, char const *s);
@@ -32,7 +37,9 @@ extern void log_errno(int e);		/* reason= as strerror says */
 extern void log_end(void);
 
 /* Appends s, escaped as above.  1, or -1 out of memory. */
-extern int log_escape(stralloc *out, char const *s, size_t n);
+extern int log_escape(struct stralloc_s *out, char const *s, size_t n);
+/* One byte, escaped, into room for 4.  Its length. */
+extern size_t log_escape_byte(char *out, unsigned char c);
 
 /* A fault of ours, not of the world: says so and exits 111. */
 extern void bug(char const *what) __attribute__((noreturn));

@@ -1,10 +1,8 @@
 #include "lib/role.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <pwd.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <skalibs/djbunix.h>
 #include <skalibs/stralloc.h>
@@ -51,26 +49,5 @@ role_find(char const *role, struct role *out)
 		return !name || !errno || errno == ENOENT ? 0 : -1;
 	out->uid = pw->pw_uid;
 	out->gid = pw->pw_gid;
-	return 1;
-}
-
-int
-role_become(struct role const *to)
-{
-	uid_t r, e, s;
-
-	if (geteuid() == 0) {
-		if (setgroups(1, &to->gid) == -1 ||
-		    setresgid(to->gid, to->gid, to->gid) == -1 ||
-		    setresuid(to->uid, to->uid, to->uid) == -1)
-			return -1;
-	}
-	if (getresuid(&r, &e, &s) == -1)
-		return -1;
-	if (r != to->uid || e != to->uid || s != to->uid ||
-	    (to->uid != 0 && setuid(0) == 0)) {
-		errno = EPERM;
-		return -1;
-	}
 	return 1;
 }

@@ -281,6 +281,7 @@ sandbox_capabilities(uint64_t keep)
 
 enum {
 	FILTER_SIZE = 192,
+	MORE_CALLS = 40,	/* of sandbox_only; two instructions each */
 	X32_BIT = 0x40000000,
 	NEW_NAMESPACE = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
 	    CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET,
@@ -466,6 +467,10 @@ only(int const *more, size_t n, uint32_t no)
 		missing |= NO_SECCOMP;
 		return 0;
 	}
+	if (n > MORE_CALLS) {
+		errno = E2BIG;
+		return -1;
+	}
 	for (i = 0; i < sizeof pure / sizeof *pure; i++)
 		emit_verdict(&f, BPF_JEQ, (uint32_t)pure[i], SECCOMP_RET_ALLOW);
 	for (i = 0; i < n; i++)
@@ -480,6 +485,12 @@ int
 sandbox_pure(void)
 {
 	return only(0, 0, SECCOMP_RET_KILL_PROCESS);
+}
+
+int
+sandbox_only(int const *calls, size_t n)
+{
+	return only(calls, n, SECCOMP_RET_KILL_PROCESS);
 }
 
 int

@@ -54,6 +54,9 @@ extern int sandbox_syscalls(void);
  */
 extern int sandbox_pure(void);
 
+/* The same, and these n system calls (SYS_...) with it.  1; 0; -1 (E2BIG). */
+extern int sandbox_only(int const *calls, size_t n);
+
 /* That, and to wait, for time, descriptors and random bytes: for a process
  * that passes bytes between descriptors which it has, through a library that
  * may also try for more: everything else is EPERM.

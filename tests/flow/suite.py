@@ -1,16 +1,19 @@
 """The whole suite in a directory of its own, under real s6, on free ports."""
+import functools
 import os
 import pathlib
 import poplib
+import shutil
 import signal
 import smtplib
 import socket
 import subprocess
+import tempfile
 import time
 
 import postern
 
-SERVICES = ["queued", "authd", "send", "smtpd", "pop3"]
+SERVICES = ["queued", "authd", "tlsd", "send", "smtpd", "pop3"]
 HOST = "mx.test.example"
 
 
@@ -49,6 +52,18 @@ def children():
     return table
 
 
+@functools.cache
+def certificate():
+    """Key and certificate of HOST, for all suites of a run."""
+    with tempfile.TemporaryDirectory() as d:
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:P-256", "-nodes", "-days", "30", "-subj", f"/CN={HOST}",
+             "-addext", f"subjectAltName=DNS:{HOST}", "-keyout", f"{d}/k", "-out", f"{d}/c"],
+            check=True, capture_output=True)
+        return pathlib.Path(d, "k").read_text() + pathlib.Path(d, "c").read_text()
+
+
 class Suite:
     def __init__(self, home, control=None):
         self.smtp_port = free_port()
@@ -66,7 +81,14 @@ class Suite:
         self.home = postern.install_home(home, settings)
         self.rules("smtp", '127.0.0.1:allow,RELAYCLIENT="",MAXRATEIP="0"\n:allow\n')
         self.rules("pop3", '127.:allow,PLAINTEXTAUTH=""\n:deny\n')
+        self.put_certificate("default", certificate())
         self.svscan = None
+
+    def put_certificate(self, name, pem):
+        f = self.home / f"tls/{name}.pem"
+        f.touch(mode=0o600)
+        f.write_text(pem)
+        shutil.chown(f, "postern-tls", "postern-tls")
 
     def run(self, *args, **more):
         """One of the suite's programs; its output."""
@@ -99,7 +121,7 @@ class Suite:
                            ("127.0.0.1", self.pop3_port)]:
             wait_until(lambda: answers(host, port), 15,
                        f"port {port}: {self.everything_logged()}")
-        for s in ["queue/queued", "auth/authd"]:
+        for s in ["queue/queued", "auth/authd", "tls/tlsd"]:
             wait_until((self.home / "socket" / s).exists, 10, s)
 
     def stop(self):

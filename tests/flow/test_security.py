@@ -81,7 +81,7 @@ def test_every_running_program_is_in_the_table(busy):
 
 
 def test_the_programs_of_the_way_were_seen(busy):
-    assert {"queued", "authd", "start", "send", "lspawn", "rspawn", "listen",
+    assert {"queued", "authd", "tlsd", "start", "send", "lspawn", "rspawn", "listen",
             "smtpd", "popup", "popupwait", "pop3d", "local"} <= set(busy)
 
 
@@ -93,6 +93,8 @@ def test_users_and_groups_are_those_of_the_table(busy):
     # listen is root for smtp until it has bound, and for pop3
     bad = [b for b in bad if not (b[0] == "listen" and b[1] == {"postern-smtpd"}
                                   and b[2] <= {"postern-smtpd"})]
+    # and tlsrun is root for pop3; tlsd until it has an empty root directory
+    bad = [b for b in bad if b[:2] not in [("tlsrun", {"root"}), ("tlsd", {"root"})]]
     assert bad == []
 
 
@@ -109,7 +111,31 @@ def test_what_reads_the_network_is_not_root(busy):
 
 def test_what_reads_the_network_holds_no_stray_descriptor(busy):
     for f in busy["smtpd"]:
-        assert set(f["fds"]) <= set(range(7)), f
+        # and three of UCSPI-TLS
+        assert set(f["fds"]) <= set(range(10)), f
+
+
+def test_keys_are_readable_by_tlsd_alone_and_open_nowhere(suite):
+    tls = pwd.getpwnam("postern-tls")
+    for f in [suite.home / "tls", *suite.home.glob("tls/*")]:
+        st = f.stat()
+        assert st.st_uid == tls.pw_uid and st.st_mode & 0o077 == 0, f
+    holders = set()
+    for pid in suite.processes():
+        for fd in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            try:
+                if os.readlink(fd).startswith(f"{suite.home}/tls/"):
+                    holders.add(pid)
+            except OSError:
+                pass
+    assert holders == set()
+
+
+def test_tlsd_has_an_empty_root_directory(busy, suite):
+    pids = suite.named("tlsd")
+    assert len(pids) >= 3
+    for pid in pids:
+        assert os.readlink(f"/proc/{pid}/root") == str(suite.home / "empty")
 
 
 def test_no_setuid_or_setgid_file(suite):

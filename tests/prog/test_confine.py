@@ -11,7 +11,7 @@ import postern
 EACCES = "Permission denied"
 EPERM = "Operation not permitted"
 HERE = postern.TREE / "tests/prog"
-SERVICES = ["queued", "authd", "smtpd", "pop3", "log", "send"]
+SERVICES = ["queued", "authd", "smtpd", "pop3", "log", "send", "tlsd"]
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def place(scratch, attempt):
     """A home directory with the profiles and one program that tries things."""
     home = scratch / "home"
     for d in ["bin", "profiles", "control", "rules", "users", "domains",
-              "queue", "queue/sub", "socket/queue", "socket/auth", "log", "alias"]:
+              "queue", "queue/sub", "socket/queue", "socket/auth", "socket/tls", "tls", "log", "alias"]:
         (home / d).mkdir(parents=True)
         (home / d).chmod(0o777)
         (home / d / "x").write_text("x")
@@ -109,6 +109,7 @@ MAY = {
     "smtpd": ["read control/x", "read rules/x", "read users/x"],
     "pop3": ["append domains/x", "create domains/y", "read rules/x"],
     "log": ["append log/x", "create log/new"],
+    "tlsd": ["read tls/x", "read control/x", "create socket/tls/s", "chroot /"],
     "send": ["read /etc/hostname", "exec /bin/true"],
 }
 MAY_NOT = {
@@ -121,6 +122,8 @@ MAY_NOT = {
               "read /proc/self/maps"],
     "pop3": ["read queue/x", "read /usr/lib/os-release", "append users/x",
              "exec /bin/sh"],
+    "tlsd": ["append tls/x", "create tls/y", "read domains/x", "read queue/x",
+             "append control/x", "read /var/lib/dpkg/status", "exec /bin/sh"],
     "log": ["append control/x", "read domains/x", "read queue/x"],
 }
 

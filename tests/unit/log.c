@@ -7,6 +7,8 @@
 #include <skalibs/strerr.h>
 
 #include "lib/limits.h"
+#include <skalibs/stralloc.h>
+
 #include "lib/log.h"
 #include "tests/unit/tap.h"
 
