@@ -72,7 +72,7 @@ WALK = scanq/walk.o scanq/layer.o scanq/entity.o scanq/leaf.o scanq/contents.o \
 	scanq/uutext.o scanq/tnef.o scanq/zip.o scanq/tar.o scanq/rar.o scanq/magic.o \
 	scanq/window.o scanq/walkout.o scanq/walkname.o scanq/walkwire.o
 scanq/mimewalk: $(WALK)
-pop3d/pop3d: pop3d/session.o pop3d/maildrop.o pop3d/octets.o pop3d/place.o
+pop3d/pop3d: pop3d/session.o pop3d/maildrop.o pop3d/octets.o pop3d/sizes.o pop3d/place.o
 pop3d/popup: pop3d/login.o pop3d/saslplain.o
 VUSER = users/vtool.o users/vdomain.o users/mailboxes.o users/removetree.o users/textfile.o users/limits.o
 users/vadddomain users/vdeldomain users/valiasdomain: $(VUSER) users/domainlist.o
@@ -201,7 +201,7 @@ tests/unit/peers: rules/peers.o
 tests/unit/dnspacket: rblcheck/dnspacket.o
 tests/unit/dnspacket: UNIT_LIBS = $(OWFAT)
 tests/unit/dnslists: rblcheck/answers.o rblcheck/blocked.o rblcheck/lists.o rblcheck/through.o
-tests/unit/pop3session: pop3d/session.o pop3d/maildrop.o pop3d/octets.o
+tests/unit/pop3session: pop3d/session.o pop3d/maildrop.o pop3d/octets.o pop3d/sizes.o
 tests/unit/smtpsession tests/unit/smtpauth: $(SESSION)
 tests/unit/smtpreply: remote/reply.o remote/wire.o remote/server.o remote/auth.o \
 	remote/transaction.o remote/content.o remote/report.o

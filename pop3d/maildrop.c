@@ -15,6 +15,7 @@
 #include <skalibs/types.h>
 
 #include "pop3d/octets.h"
+#include "pop3d/sizes.h"
 
 /* The number behind mark (",W=" or ",S=") before the flags, or
  * MAILDROP_UNKNOWN.
@@ -34,6 +35,15 @@ size_in_name(char const *name, char const *mark)
 			return u;
 	}
 	return MAILDROP_UNKNOWN;
+}
+
+static uint64_t
+time_of(char const *name)
+{
+	uint64_t u = 0;
+
+	uint64_scan(name, &u);
+	return u;
 }
 
 static int
@@ -67,11 +77,11 @@ add(struct maildrop *d, char const *name, int fresh)
 	m->name = d->names.len;
 	if (!stralloc_catb(&d->names, name, strlen(name) + 1))
 		return -1;
-	m->time = 0;
-	uint64_scan(name, &m->time);
+	m->time = time_of(name);
 	m->size = size_in_name(name, ",W=");
+	m->named = m->size != MAILDROP_UNKNOWN;
 	m->fresh = fresh;
-	m->deleted = 0;
+	m->deleted = m->removed = 0;
 	d->count++;
 	return 1;
 }
@@ -125,6 +135,17 @@ order(struct maildrop const *d, struct mailmsg const *a,
 	if (a->time != b->time)
 		return a->time < b->time ? -1 : 1;
 	return compare(d->names.s + a->name, e->names.s + b->name);
+}
+
+int
+maildrop_order(struct maildrop const *d, size_t i, char const *name)
+{
+	struct mailmsg const *m = d->msg + i;
+	uint64_t t = time_of(name);
+
+	if (m->time != t)
+		return m->time < t ? -1 : 1;
+	return compare(d->names.s + m->name, name);
 }
 
 static struct maildrop const *sorted;	/* qsort passes no context */
@@ -283,22 +304,35 @@ maildrop_file(struct maildrop *d, size_t i)
 	return fd;
 }
 
+static int
+measure(struct maildrop *d, size_t i)
+{
+	int fd = maildrop_file(d, i);
+	uint64_t size;
+	int r;
+
+	if (fd == -1)
+		return -1;
+	r = octets_count(fd, &size);
+	close(fd);
+	if (r == 1) {
+		d->msg[i].size = size;
+		d->measured++;
+	}
+	return r;
+}
+
 int
 maildrop_size(struct maildrop *d, size_t i, uint64_t *out)
 {
 	struct mailmsg *m = d->msg + i;
 
-	if (m->size == MAILDROP_UNKNOWN) {
-		int fd = maildrop_file(d, i);
-		int r = fd == -1 ? -1 : octets_count(fd, &m->size);
-
-		if (fd != -1)
-			close(fd);
-		if (r == -1) {
-			m->size = MAILDROP_UNKNOWN;
-			return -1;
-		}
+	if (m->size == MAILDROP_UNKNOWN && !d->loaded) {
+		d->loaded = 1;
+		sizes_load(d);
 	}
+	if (m->size == MAILDROP_UNKNOWN && measure(d, i) == -1)
+		return -1;
 	*out = m->size;
 	return 1;
 }
@@ -442,5 +476,7 @@ maildrop_commit(struct maildrop *d)
 		if (!d->msg[i].deleted && d->msg[i].fresh)
 			move(d, i, &to);
 	stralloc_free(&to);
+	if (d->measured >= MAILDROP_MEASURED && sizes_save(d) == -1)
+		strerr_warnwusys("write pop3sizes");
 	return r == -1 ? 0 : 1;
 }

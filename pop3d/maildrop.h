@@ -4,7 +4,8 @@
  *
  * Names stand in one block; a message costs its name and 24 bytes.  Sizes are
  * octets as sent (RFC 1939 11: each line ends in CR LF): the name says it
- * (",W="), or the file is read once when somebody asks.
+ * (",W="), or pop3sizes does (pop3d/sizes.h), or the file is read when somebody
+ * asks.
  */
 #ifndef MAILDROP_H
 #define MAILDROP_H
@@ -17,7 +18,8 @@
 enum {
 	MAILDROP_UID = 72,		/* room for a unique id and its NUL */
 	MAILDROP_MOST = 10000000,	/* messages; the rest is not seen */
-	MAILDROP_REFRESH = 100		/* looks for renamed files */
+	MAILDROP_REFRESH = 100,		/* looks for renamed files */
+	MAILDROP_MEASURED = 100		/* so many are worth remembering */
 };
 
 struct mailmsg {
@@ -25,6 +27,7 @@ struct mailmsg {
 	uint64_t size;		/* MAILDROP_UNKNOWN, or octets as sent */
 	uint32_t name;		/* offset in names */
 	uint8_t fresh;		/* in new/, else in cur/ */
+	uint8_t named;		/* the size stands in the name */
 	uint8_t deleted;
 	uint8_t removed;	/* by maildrop_commit */
 };
@@ -35,10 +38,12 @@ struct maildrop {
 	size_t count, room;
 	stralloc names;
 	int dir, fresh, cur;	/* directories: itself, new/, cur/ */
-	unsigned int refreshed;
+	unsigned int refreshed;	/* so many looks */
 	size_t removed;		/* messages, by maildrop_commit */
+	size_t measured;	/* files read for their sizes */
+	int loaded;		/* what pop3sizes says is known */
 };
-#define MAILDROP_ZERO { 0, 0, 0, STRALLOC_ZERO, -1, -1, -1, 0, 0 }
+#define MAILDROP_ZERO { 0, 0, 0, STRALLOC_ZERO, -1, -1, -1, 0, 0, 0, 0 }
 
 /* Opens the Maildir at path.  1, or -1 with errno. */
 extern int maildrop_open(struct maildrop *d, char const *path);
@@ -55,6 +60,12 @@ extern int maildrop_file(struct maildrop *d, size_t i);
 /* Octets of message i as sent.  1; -1 with errno: it is gone, or unreadable. */
 extern int maildrop_size(struct maildrop *d, size_t i, uint64_t *out);
 
+/* Does message i come before the one of that name, which may have flags?
+ * < 0, 0 it is the one, > 0.
+ */
+extern int maildrop_order(struct maildrop const *d, size_t i,
+    char const *name);
+
 /* The unique id of message i: the name up to its flags, where RFC 1939 7
  * allows that (70 characters of 0x21 to 0x7e); else the name up to its first
  * comma, which is unique by the rules of Maildir; else a hash of it.
@@ -63,8 +74,8 @@ extern void maildrop_uid(struct maildrop const *d, size_t i,
     char out[static MAILDROP_UID]);
 
 /* What QUIT does: removes what is marked deleted, notes that in maildirsize if
- * there is one (Maildir++), and moves the rest of new/ to cur/.  1; 0:
- * something marked is still there.
+ * there is one (Maildir++), and moves the rest of new/ to cur/; and
+ * writes pop3sizes, if that is worth it.  1; 0: something marked is still there.
  */
 extern int maildrop_commit(struct maildrop *d);
 
