@@ -275,6 +275,7 @@ bench: all
 	tests/bench/rules
 	tests/bench/users
 	tests/bench/tls
+	tests/bench/pop3
 	tests/bench/scan
 	tests/bench/growth
 

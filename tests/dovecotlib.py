@@ -67,13 +67,13 @@ def free_ports(n):
 
 
 class Dovecot:
-    def __init__(self, home, more=""):
+    def __init__(self, home, more="", config=None):
         # paths of sockets are short
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="dove.", dir="/tmp"))
         self.dir.chmod(0o755)
         self.imap, self.pop3 = free_ports(2)
         conf = self.dir / "conf"
-        conf.write_text(documented(home) + REST.format(
+        conf.write_text((config or documented(home)) + REST.format(
             dir=self.dir, imap=self.imap, pop3=self.pop3) + more)
         self.process = subprocess.Popen(
             ["dovecot", "-F", "-c", conf], stdin=subprocess.DEVNULL,

@@ -21,10 +21,12 @@ def both(tmp_path_factory):
     home = pop3lib.make(tmp_path_factory.mktemp("pop3"))
     authd = userhome.Authd(home)
     server = pop3lib.Server(home)
-    server.dovecot = dovecotlib.Dovecot(home)
-    yield server
-    server.dovecot.end()
-    authd.end()
+    try:
+        server.dovecot = dovecotlib.Dovecot(home)
+        yield server
+        server.dovecot.end()
+    finally:
+        authd.end()
 
 
 @pytest.fixture

@@ -282,6 +282,39 @@ other_sessions(void)
 	wire.between = 0;
 }
 
+/* Sizes that stand in no name are read once. */
+static void
+remembered_sizes(void)
+{
+	char name[64], list[16] = "LIST 100\r\n";
+	size_t n = strlen(list);
+	int i;
+
+	rm_rf("m");
+	fresh();
+	for (i = 100; i < 300; i++) {
+		snprintf(name, sizeof name, "m/cur/%d.x:2,", i);
+		file(name, "1\n2\n", 4);
+	}
+	talk("DELE 150\r\nSTAT\r\nQUIT\r\n", 22, 64);
+	ok(exists("m/pop3sizes"), "many sizes are written down");
+	/* nobody may do this to a Maildir: it shows who reads */
+	rename("m/cur/197.x:2,", "m/cur/197.x:2,S");
+	FILE_("m/cur/197.x:2,S", "longer than it was\n");
+	ok(strcmp(talk(list, n, 64), "+OK 100 6\r\n") == 0,
+	    "and believed, whatever the flags are");
+	FILE_("m/pop3sizes", "x\n5 zzz\n77 197.x\n7 100.x\n\n9 18446744073709");
+	ok(strcmp(talk(list, n, 64), "+OK 100 77\r\n") == 0 &&
+	    strcmp(talk("LIST 3\r\n", 8, 64), "+OK 3 6\r\n") == 0,
+	    "lines out of order are passed over");
+	unlink("m/pop3sizes");
+	symlink("/etc/passwd", "m/pop3sizes");
+	ok(strcmp(talk(list, n, 64), "+OK 100 20\r\n") == 0,
+	    "without that file the message is read");
+	rm_rf("m");
+	fresh();
+}
+
 static void
 hostile(void)
 {
@@ -320,6 +353,7 @@ main(void)
 	strange_files();
 	flags_are_no_part_of_a_name();
 	other_sessions();
+	remembered_sizes();
 	hostile();
 	chdir("/");
 	rm_rf(dir);
