@@ -1,5 +1,5 @@
 /* saslplain: the client's one message of the SASL mechanism PLAIN (RFC 4616),
- * in base64 (RFC 4648 4): authzid NUL authcid NUL password.
+ * in base64: authzid NUL authcid NUL password.
  */
 #ifndef SASLPLAIN_H
 #define SASLPLAIN_H
@@ -11,7 +11,7 @@ struct saslplain {
 	char const *login, *password;	/* in text; both NUL-terminated */
 };
 
-/* Takes s[0..n) apart; "=" is a message of length 0.
+/* Takes s[0..n) apart.
  *  1  login and password are not empty, and nobody else's identity is asked
  *     for
  *  0  anything else

@@ -188,6 +188,46 @@ def test_openssl_s_client(server, way):
     assert b"+OK 3 " in p.stdout, p
 
 
+@pytest.fixture
+def secret(server):
+    """Joe's password in clear text behind his quota, as vpopmail has it."""
+    d = server.home / "domains/v.example"
+    old = (d / "vpasswd").read_bytes(), (d / "vpasswd.cdb").read_bytes()
+    lines = old[0].decode().splitlines()
+    (d / "vpasswd").write_text("".join(
+        line + (f":{WORD}" if line.startswith("joe:") else "") + "\n" for line in lines))
+    (d / "vpasswd.cdb").unlink()
+    server.control("apop", 1)
+    yield
+    (d / "vpasswd").write_bytes(old[0])
+    (d / "vpasswd.cdb").write_bytes(old[1])
+    os.chown(d / "vpasswd.cdb", os.stat(d / "vpasswd").st_uid, -1)
+
+
+def test_apop_where_a_clear_secret_exists(server, secret, scratch):
+    port = server.front(tls=False).port
+    for word, good in (WORD, True), ("wrong", False):
+        p = poplib.POP3("localhost", port, timeout=20)
+        try:
+            p.apop(USER, word)
+            assert good and p.stat()[0] == 3
+        except poplib.error_proto as e:
+            assert not good and b"[AUTH]" in e.args[0]
+        p.close()
+    p = poplib.POP3("localhost", port, timeout=20)
+    with pytest.raises(poplib.error_proto):      # no clear secret
+        p.apop("postmaster@v.example", "pm-secret")
+    p.close()
+    d = empty_maildir(scratch / "got")
+    rc = scratch / "rc"
+    rc.write_text(f"account x\nhost localhost\nport {port}\nuser {USER}\npassword {WORD}\n"
+                  f"tls off\nauth apop\ndelivery maildir {d}\nuidls_file {scratch}/uidls\n"
+                  "account default : x\n")
+    rc.chmod(0o600)
+    run("mpop", "-C", rc, "-q", HOME=str(scratch))
+    assert subjects(d) == SUBJECTS
+
+
 def pwfile(server, scratch):
     """What cvm-pwfile reads: the mailbox's owner, with its own password."""
     owner = os.stat(server.maildir)
