@@ -74,8 +74,8 @@ extern void maildrop_uid(struct maildrop const *d, size_t i,
     char out[static MAILDROP_UID]);
 
 /* What QUIT does: removes what is marked deleted, notes that in maildirsize if
- * there is one (Maildir++), and moves the rest of new/ to cur/; and
- * writes pop3sizes, if that is worth it.  1; 0: something marked is still there.
+ * there is one (Maildir++), moves the rest of new/ to cur/, and writes
+ * pop3sizes, if that is worth it.  1; 0: something marked is still there.
  */
 extern int maildrop_commit(struct maildrop *d);
 
