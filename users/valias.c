@@ -203,10 +203,14 @@ keep_limits(struct vdomain const *d, stralloc const *text)
 static void
 save(struct vdomain *d, char const *file, stralloc const *text)
 {
-	int r = text->len ? vdomain_write(d, file, text->s, text->len) :
-	    vdomain_unlink(d, file);
+	int r = vdomain_begin(d, file);
 
-	if (r == -1 || vdomain_tables(d) == -1)
+	if (r == 1)
+		r = text->len ? vdomain_write(d, file, text->s, text->len) :
+		    vdomain_unlink(d, file);
+	if (r == 1)
+		r = vdomain_tables(d);
+	if (vdomain_end(d, file, r) == -1)
 		strerr_diefusys(EXIT_TEMP, "write ", d->path.s, "/", file);
 }
 

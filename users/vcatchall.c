@@ -32,6 +32,7 @@ main(int argc, char *const *argv)
 	struct vdomain d = VDOMAIN_ZERO;
 	stralloc text = STRALLOC_ZERO;
 	char const *domain;
+	int r;
 
 	vtool_begin("vcatchall");
 	if (argc < 2 || argc > 3 || *argv[1] == '-')
@@ -44,8 +45,12 @@ main(int argc, char *const *argv)
 	}
 	vtool_change(&d, domain);
 	vtool_policy(&d, argv[2], &text);
-	if (vdomain_write(&d, ".qmail-default", text.s, text.len) == -1 ||
-	    vdomain_tables(&d) == -1)
+	r = vdomain_begin(&d, ".qmail-default");
+	if (r == 1)
+		r = vdomain_write(&d, ".qmail-default", text.s, text.len);
+	if (r == 1)
+		r = vdomain_tables(&d);
+	if (vdomain_end(&d, ".qmail-default", r) == -1)
 		strerr_diefusys(EXIT_TEMP, "write ", d.path.s,
 		    "/.qmail-default");
 	return 0;

@@ -1,5 +1,6 @@
 #include "users/vdomain.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@
 #include "users/mailboxes.h"
 #include "users/removetree.h"
 #include "users/textfile.h"
+
+#define CDB "vpasswd.cdb"
 
 enum { DIRECTORY = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC };
 
@@ -227,7 +230,7 @@ write_cdb(struct vdomain const *d)
 	char const *line;
 	int r = 1;
 
-	if (cdbmaker_open(&m, "vpasswd.cdb", 0600) == -1)
+	if (cdbmaker_open(&m, CDB, 0600) == -1)
 		return -1;
 	if (fchown(m.fd, d->auth.uid, d->auth.gid) == -1) {
 		cdbmaker_abort(&m);
@@ -305,14 +308,87 @@ vdomain_settled(struct vdomain const *d)
 	    -1 : 1;
 }
 
+/* ".old.FILE": no name of a mailbox or an alias. */
+static void
+old_name(char *out, size_t n, char const *file)
+{
+	snprintf(out, n, ".old.%s", file);
+}
+
+static int
+keep(struct vdomain const *d, char const *file)
+{
+	char old[300];
+
+	old_name(old, sizeof old, file);
+	if (unlinkat(d->dir, old, 0) == -1 && errno != ENOENT)
+		return -1;
+	if (linkat(d->dir, file, d->dir, old, 0) == -1)
+		return errno == ENOENT ? 1 : -1;
+	return 1;
+}
+
+static void
+end_one(struct vdomain const *d, char const *file, int good)
+{
+	char old[300];
+
+	old_name(old, sizeof old, file);
+	if (good)
+		unlinkat(d->dir, old, 0);
+	else if (renameat(d->dir, old, d->dir, file) == -1 && errno == ENOENT)
+		unlinkat(d->dir, file, 0);	/* there was none */
+	/* two names of one file: rename leaves both */
+	unlinkat(d->dir, old, 0);
+}
+
+void
+vdomain_sweep(struct vdomain const *d)
+{
+	int fd = openat(d->dir, ".", DIRECTORY);
+	DIR *dir = fd == -1 ? 0 : fdopendir(fd);
+	struct dirent *e;
+
+	if (!dir && fd != -1)
+		close(fd);
+	while (dir && (e = readdir(dir)) != 0)
+		if (!strncmp(e->d_name, ".old.", 5) ||
+		    strstr(e->d_name, ".tmp."))
+			unlinkat(fd, e->d_name, 0);	/* no directory */
+	if (dir)
+		closedir(dir);
+}
+
+int
+vdomain_begin(struct vdomain const *d, char const *file)
+{
+	return keep(d, file) == 1 && keep(d, CDB) == 1 ? 1 : -1;
+}
+
+int
+vdomain_end(struct vdomain const *d, char const *file, int r)
+{
+	int e = errno;
+
+	end_one(d, file, r == 1);
+	end_one(d, CDB, r == 1);
+	if (r == 1)
+		vdomain_settled(d);
+	errno = e;
+	return r;
+}
+
 int
 vdomain_put(struct vdomain *d, stralloc *text)
 {
 	stralloc old = d->vpasswd;
 
+	if (vdomain_begin(d, "vpasswd") == -1)
+		return vdomain_end(d, "vpasswd", -1);
 	d->vpasswd = *text;
 	*text = old;
-	return within(d, write_vpasswd) == 1 ? vdomain_tables(d) : -1;
+	return vdomain_end(d, "vpasswd", within(d, write_vpasswd) == 1 ?
+	    vdomain_tables(d) : -1);
 }
 
 int

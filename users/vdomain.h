@@ -61,6 +61,17 @@ extern int vdomain_set(struct vdomain *d, char const *name,
  */
 extern int vdomain_put(struct vdomain *d, stralloc *text);
 
+/* A change of one file of the domain and of the tables that are made of it:
+ * vdomain_begin before anything is written, and then vdomain_end, which takes
+ * everything back unless r, what came of the change, is 1; it returns r, and
+ * leaves errno.  Taking back needs no room on the disk.
+ */
+extern int vdomain_begin(struct vdomain const *d, char const *file);
+extern int vdomain_end(struct vdomain const *d, char const *file, int r);
+
+/* Removes what tools that were killed have left in the directory. */
+extern void vdomain_sweep(struct vdomain const *d);
+
 /* What is made of vpasswd and the .qmail files, vpasswd.cdb and the mailbox
  * table, is made anew.  1, -1.
  */

@@ -44,6 +44,7 @@ make(char const *domain)
 	int code;
 
 	vtool_open(&d, domain);
+	vdomain_sweep(&d);
 	code = check(&d);
 	if (vdomain_tables(&d) == -1)
 		strerr_diefusys(EXIT_TEMP, "write the tables of ", domain);

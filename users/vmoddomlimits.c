@@ -129,13 +129,17 @@ change(struct vdomain *d, int argc, char *const *argv, int remove)
 		strerr_diefusys(EXIT_TEMP, "read the limits of ", d->name.s);
 	if (!apply(argc, argv, &text) && !remove)
 		strerr_dieusage(EXIT_USAGE, USAGE);
-	r = remove ? vdomain_unlink(d, LIMITS_FILE) :
-	    vdomain_write(d, LIMITS_FILE, text.s, text.len);
-	if (r != -1)
+	r = vdomain_begin(d, LIMITS_FILE);
+	if (r == 1)
+		r = remove ? vdomain_unlink(d, LIMITS_FILE) :
+		    vdomain_write(d, LIMITS_FILE, text.s, text.len);
+	if (r == 1)
 		r = limits_read(d->dir, &d->limits);
-	if (r != -1)
+	if (r == 1)
 		r = vdomain_usage(d);
-	if (r == -1 || vdomain_tables(d) == -1)
+	if (r == 1)
+		r = vdomain_tables(d);
+	if (vdomain_end(d, LIMITS_FILE, r) == -1)
 		strerr_diefusys(EXIT_TEMP, "write the limits of ", d->name.s);
 	vtool_not_full(d, 0);
 }

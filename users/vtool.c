@@ -126,8 +126,10 @@ vtool_change(struct vdomain *d, char const *domain)
 
 	vtool_open(d, domain);
 	r = vdomain_stale(d);
-	if (r == 1)
+	if (r == 1) {
+		vdomain_sweep(d);
 		r = vdomain_tables(d);
+	}
 	if (r == -1)
 		strerr_diefusys(EXIT_TEMP, "write the tables of ", domain);
 }

@@ -401,7 +401,7 @@ def test_killed_at_any_change_the_next_run_finishes_the_work(scratch, tool):
         table = (home / "users/mailbox/v.example.cdb").read_bytes()
         return {k: v.replace(str(home).encode(), b"HOME") if v else v
                 for k, v in everything(home).items()
-                if "cdb" not in k and ".tmp." not in k}, table
+                if "cdb" not in k and ".tmp." not in k and ".old." not in k}, table
 
     home = fresh(0)
     old = state(home)
@@ -436,3 +436,31 @@ def test_killed_at_any_change_the_next_run_finishes_the_work(scratch, tool):
         assert state(home)[0] == new[0], (name, n)
         run(home, "vmkpasswd", "v.example", check=0)
         assert state(home)[1] == new[1], (name, n)
+        assert [k for k in everything(home) if ".old." in k] == []
+
+
+@pytest.mark.parametrize("tool", KILLED)
+def test_an_error_at_any_step_takes_everything_back(vhome, scratch, tool):
+    args = KILLED[tool]
+    trace = scratch / "trace"
+    other = userhome.make(scratch / "other")
+    run(other, "vadddomain", "v.example", "x", check=0)
+    run(other, "vadduser", "-n", "joe@v.example", check=0)
+    assert strace(other, args, "-o", trace, "-e", "trace=fsync,rename,fchown").returncode == 0
+    count = {}
+    for line in trace.read_text().splitlines():
+        m = re.match(r"(\w+)\(", line)
+        if m:
+            count[m[1]] = count.get(m[1], 0) + 1
+    assert count["fsync"] >= 3 and count["rename"] >= 2
+    before = everything(vhome)
+    for name in ("fsync", "rename"):
+        for n in range(1, count[name] + 1):
+            r = strace(vhome, args, "-o", "/dev/null", "-e", f"trace={name}",
+                       "-e", f"inject={name}:error=ENOSPC:when={n}")
+            assert r.returncode == 111 and "No space left" in r.stderr, (name, n, r)
+            after = everything(vhome)
+            assert {k: after.get(k) for k in before.keys() | after.keys()
+                    if before.get(k) != after.get(k) and "/.usage" not in k} == {}, (name, n)
+    run(vhome, *args, check=0)
+    assert everything(vhome) != before
