@@ -45,7 +45,8 @@ def test_broken_lines_are_named_with_their_number(home, old):
     good = "joe:h:1:0:Joe:/home/vpopmail/domains/x.example/joe:NOQUOTA\n"
     bad = ["broken", "a:b:c", ":h:1:0::/d:NOQUOTA", "joe2:h:x:0::/d:NOQUOTA", "../up:h:1:0::/d:",
            "a/b:h:1:0::/d:", "x" * 65 + ":h:1:0::/d:", ".dot:h:1:0::/d:", "Up:h:1:0::/d:",
-           "up:h:1:0:x:/home/vpopmail/domains/x.example/../../../etc:NOQUOTA", "n\0ul:h:1:0::/d:"]
+           "up:h:1:0:x:/home/vpopmail/domains/x.example/../../../etc:NOQUOTA",
+           "in:h:1:0:x:/home/vpopmail/domains/x.example/a/../../../etc:NOQUOTA", "n\0ul:h:1:0::/d:"]
     (d / "vpasswd").write_bytes("".join([good] + [b + "\n" for b in bad]).encode())
     (d / "joe/Maildir/new").mkdir(parents=True)
     lines = missed(take(home, old))
