@@ -140,6 +140,33 @@ def test_mistakes_in_settings_are_named(suite, dns):
         f.unlink()
 
 
+def test_certificate_is_looked_at(suite, dns):
+    f = suite.home / "tls/default.pem"
+    old = f.read_bytes() if f.exists() else None
+
+    def put(days, *names):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-keyout", "/dev/null", "-out", f,
+                        "-days", str(days), "-subj", "/CN=x", "-addext",
+                        "subjectAltName=" + ",".join(f"DNS:{n}" for n in names)],
+                       check=True, capture_output=True, timeout=30)
+    try:
+        put(90, HOST)
+        one(doctor(suite, dns, "tls", code=0), "ok", f"certificate is for {HOST}")
+        put(90, "other.example")
+        one(doctor(suite, dns, "tls", code=1), "warning", f"does not name {HOST}")
+        put(10, HOST)
+        one(doctor(suite, dns, "tls", code=1), "warning", "the certificate ends in")
+        put(1, HOST)
+        one(doctor(suite, dns, "tls", code=2), "bad", "the certificate ends in")
+        f.write_text("nothing")
+        one(doctor(suite, dns, "tls", code=2), "bad", "no certificate in")
+    finally:
+        f.unlink()
+        if old:
+            f.write_bytes(old)
+
+
 def test_damaged_messages_are_bad(suite, dns):
     f = suite.home / "queue/bad/17"
     f.write_text("x")
