@@ -142,9 +142,9 @@ def test_mail(home, services, scratch):
     assert "\nAuto-Submitted: auto-generated\n" in m
 
 
-@pytest.mark.parametrize("address", ["nobody", "a@b\nBcc: c@d", "a b@c"])
-def test_address_that_is_none(home, address):
-    assert run(home, "-m", address, ok=False).returncode == 100
+def test_addresses_that_are_none(home):
+    for address in ["nobody", "a@b\nBcc: c@d", "a b@c"]:
+        assert run(home, "-m", address, ok=False).returncode == 100
 
 
 def test_queue_that_refuses(home, services, scratch):
@@ -157,9 +157,9 @@ def test_queue_that_refuses(home, services, scratch):
     assert r.returncode == 111 and "report not sent" in r.stderr
 
 
-@pytest.mark.parametrize("args", [["-d", "2026-1-1"], ["-d", "x"], ["-x"], ["-o"], ["more"]])
-def test_mistakes(home, args):
-    assert run(home, *args, ok=False).returncode == 100
+def test_mistakes(home):
+    for args in [["-d", "2026-1-1"], ["-d", "x"], ["-x"], ["-o"], ["more"]]:
+        assert run(home, *args, ok=False).returncode == 100
 
 
 def metrics(home, *args):

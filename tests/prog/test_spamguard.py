@@ -113,17 +113,11 @@ def test_lifted_with_one_command(guard):
     assert guard.run("-u", "192.0.2.7", ok=False).returncode == 100
 
 
-def test_ends_by_itself(guard):
-    guard.conf(CONF + "blocktime = 3\n")
-    guard.send(20, ago=1)
-    guard.once()
-    assert "deny" in guard.check("192.0.2.7")
-    deadline = time.monotonic() + 10
-    while "deny" in guard.check("192.0.2.7") and time.monotonic() < deadline:
+def until(true, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
         time.sleep(.1)
-    assert "allow" in guard.check("192.0.2.7") and guard.listed() == []
-    guard.once()
-    assert "192.0.2.7" not in (guard.home / "rules/smtp.blocked").read_text()
+    assert true()
 
 
 def test_ipv6_clients_are_networks(guard):
@@ -222,17 +216,24 @@ def test_authenticated_users(guard):
     assert flags() == 0x2 and guard.listed() == []
 
 
-def test_user_block_ends(guard):
+def test_blocks_end_by_themselves(guard):
     for args in (["vadddomain", "example.com", "secret"], ["vadduser", "joe@example.com", "secret"]):
         subprocess.run([guard.home / "bin" / args[0], *args[1:]], env=postern.env(guard.home), check=True, capture_output=True)
     flags = lambda: int((guard.home / "domains/example.com/vpasswd").read_text().split("joe:")[1].split(":")[2])
-    guard.conf(CONF + "blocktime = 2\n")
+    guard.conf(CONF + "blocktime = 6\n")
     guard.send(20, user="joe@example.com", ago=0)
+    guard.send(20, ago=0)
     guard.once()
-    assert flags() == 0x800
-    time.sleep(3)
-    guard.once()
-    assert flags() == 0
+    assert len(guard.listed()) == 2 and flags() == 0x800
+    assert "192.0.2.7" in (guard.home / "rules/smtp.blocked").read_text()
+    # the rule without help, the flag with the next round
+    until(lambda: "allow" in guard.check("192.0.2.7") and guard.listed() == [])
+
+    def lifted():
+        guard.once()
+        return flags() == 0
+    until(lifted)
+    assert "192.0.2.7" not in (guard.home / "rules/smtp.blocked").read_text()
 
 
 ORIGINAL = '''#spamguard 1.6 Configuration file
@@ -304,29 +305,39 @@ def test_lines_of_the_administrator_stay(original):
     assert "in badmailfile already" in original.mail()[0]
 
 
-@pytest.mark.parametrize("sender", ["@gmail.example", "x`touch${IFS}/tmp/owned`@y.example", "a@b@c.example", "#c@d.example",
-                                    "!x@y.example", "$(reboot)@x.example", "x@[1.2.3.4]", "*@y.example", "x@*"])
-def test_sender_that_would_mean_more_is_not_written_down(original, sender):
-    original.feed(sender, 200)
+WIDE = ["@gmail.example", "x`touch${IFS}/tmp/owned`@y.example", "a@b@c.example", "#c@d.example", "!x@y.example",
+        "$(reboot)@x.example", "x@[1.2.3.4]", "*@y.example", "x@*"]
+
+
+def test_senders_that_would_mean_more_are_not_written_down(original):
+    for sender in WIDE:
+        original.feed(sender, 30)
     original.run("-1", "-f", original.file)
     assert original.badmail.read_text() == "@spam.example\nold@bad.example"
-    assert "not a plain address" in original.mail()[0]
+    [m] = original.mail()
+    for sender in WIDE:
+        assert f"sender {sender.lower()}: 20 messages in 300 s, not blocked: not a plain address" in m
 
 
-@pytest.mark.parametrize("text,word", [
+MISTAKES = [
     ("ignorefil = x\n", "line 1: unknown key: ignorefil"), ("wcnt = 20\nbcnt = 10\n", "wcnt < bcnt < pcnt"),
     ("wcnt = many\n", "line 1: not a number"), ("logtype = sendmail\n", "only postern and qmail"),
     ("# x\nsomething\n", "line 2: not key = value"), ('sysadmin = "x\n', "line 1: a quote without"),
     ("count = user everything\n", "neither user, client nor sender"), ("rules = ../etc/passwd\n", "not a name below rules"),
-    ("window = 5\n", "from 10 to 86400")])
-def test_mistakes_are_named(guard, text, word):
-    guard.conf(text)
-    r = guard.run("-1", ok=False)
-    assert r.returncode == 100 and word in r.stderr
+    ("window = 5\n", "from 10 to 86400")]
+
+
+def test_mistakes_are_named(guard):
+    for text, word in MISTAKES:
+        guard.conf(text)
+        r = guard.run("-1", ok=False)
+        assert r.returncode == 100 and word in r.stderr, text
 
 
 def test_alerts_are_limited(guard):
     guard.conf(CONF + "alerts = 2\n")
+    if time.time() % 3600 > 3570:   # they count by the hour
+        time.sleep(35)
     for i in range(5):
         guard.send(10, ip=f"192.0.2.{i + 1}")
         guard.once()
