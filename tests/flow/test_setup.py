@@ -49,7 +49,7 @@ class Machine:
 
     def setup(self, *args):
         return subprocess.run(self.command("--no-scan", *args), text=True,
-                              capture_output=True, timeout=240)
+                              capture_output=True, timeout=600)
 
     def setup_with_scanner(self, place, *args):
         """In an /etc of its own, with Debian's package and service programs
@@ -65,7 +65,7 @@ class Machine:
                   f" rm -rf /etc/clamav /etc/cron.d && mkdir /etc/cron.d && PATH={shims}:$PATH \"$@\";"
                   f" code=$?; cp /etc/clamav/clamd.conf /etc/cron.d/postern-scan {place}; exit $code")
         r = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *self.command(*args)], text=True,
-                           capture_output=True, timeout=240)
+                           capture_output=True, timeout=600)
         return r, (place / "told").read_text()
 
     def mailctl(self, verb):
