@@ -35,7 +35,7 @@ PROGRAMS = \
 	local/local local/maildirmake local/forward local/condredirect \
 	local/except local/bouncesaying local/preline local/autorespond \
 	pop3d/popup pop3d/pop3d \
-	users/authd users/checkpw users/authctl users/rehash users/rcptcheck users/usersmake \
+	users/authd users/checkpw users/authctl users/rehash users/true users/rcptcheck users/usersmake \
 	users/vadddomain users/vdeldomain users/vadduser users/vdeluser \
 	users/vpasswd users/vuserinfo users/vdominfo users/valias \
 	users/valiasdomain users/vcatchall users/vmkpasswd users/vmoduser \
@@ -278,6 +278,7 @@ bench: all
 	tests/bench/pop3
 	tests/bench/scan
 	tests/bench/growth
+	tests/bench/logins
 
 FORCE:
 .PHONY: all units walk-sources check clean install instcheck deb deb-check gate-tools gate-quick gate bench FORCE

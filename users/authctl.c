@@ -76,7 +76,7 @@ show_one(char const *s, size_t n, size_t *pos)
 	else if (u[1])
 		printf("blocked  %s %s: %lu failures, for %lu minutes\n",
 		    *kind == 'a' ? "address" : "account", name, u[0],
-		    u[1] / 60 + 1);
+		    (u[1] + 59) / 60);
 	else
 		printf("slowed   %s %s: %lu failures\n",
 		    *kind == 'a' ? "address" : "account", name, u[0]);

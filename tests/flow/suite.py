@@ -67,6 +67,8 @@ def certificate():
 class Suite:
     def __init__(self, home, control=None):
         self.smtp_port = free_port()
+        self.submission_port = free_port()
+        self.smtps_port = free_port()
         self.pop3_port = free_port()
         settings = {"me": HOST + "\n", "locals": HOST + "\n",
                     "rcpthosts": HOST + "\n",
@@ -75,11 +77,16 @@ class Suite:
                     # nothing leaves this machine
                     "smtproutes": ":127.0.0.1:1\n",
                     "smtpport": f"{self.smtp_port}\n",
+                    "submissionaddress": "127.0.0.1\n",
+                    "submissionport": f"{self.submission_port}\n",
+                    "smtpsaddress": "127.0.0.1\n",
+                    "smtpsport": f"{self.smtps_port}\n",
                     "pop3address": "127.0.0.1\n",
                     "pop3port": f"{self.pop3_port}\n"}
         settings.update(control or {})
         self.home = postern.install_home(home, settings)
         self.rules("smtp", '127.0.0.1:allow,RELAYCLIENT="",MAXRATEIP="0"\n:allow\n')
+        self.rules("submission", ":allow\n")
         self.rules("pop3", '127.:allow,PLAINTEXTAUTH=""\n:deny\n')
         self.put_certificate("default", certificate())
         self.svscan = None

@@ -36,6 +36,8 @@ class Machine:
             if (postern.TREE / "deps" / d).exists():
                 (self.tree / "deps" / d).symlink_to(postern.TREE / "deps" / d)
         self.smtp = suites.free_port()
+        self.submission = suites.free_port()
+        self.smtps = suites.free_port()
         self.pop3 = suites.free_port()
         # names a resolver: this machine gets none of its own
         (self.home / "control").mkdir(parents=True)
@@ -45,7 +47,8 @@ class Machine:
         # a machine under systemd keeps its units
         more = ["--no-start"] if SYSTEMD else []
         return [self.tree / "setup", "--home", self.home, "--address", "127.0.0.1",
-                "--smtp", str(self.smtp), "--pop3", str(self.pop3), *more, *args]
+                "--smtp", str(self.smtp), "--submission", str(self.submission),
+                "--smtps", str(self.smtps), "--pop3", str(self.pop3), *more, *args]
 
     def setup(self, *args):
         return subprocess.run(self.command("--no-scan", *args), text=True,

@@ -263,6 +263,12 @@ rights(void)
 	ok(last(CLEAR, EHLO PLAIN "MAIL FROM:<boss@here.example>\r\n",
 	    "553 5.7.1 sorry, that sender is not yours to use (#5.7.1)\r\n"),
 	    "not his own");
+	mkdir("users", 0700);
+	put("users/cdb", "junk");
+	ok(last(CLEAR, EHLO PLAIN "MAIL FROM:<joe@alias.example>\r\n",
+	    "451 4.3.0 unable to look the sender up, try again later "
+	    "(#4.3.0)\r\n"), "his own sender, perhaps");
+	unlink("users/cdb");
 	ok(last(CLEAR, EHLO PLAIN "MAIL FROM:<info@here.example>\r\n",
 	    "250 2.1.0 ok\r\n") && last(CLEAR, EHLO PLAIN
 	    "MAIL FROM:<x@shop.example>\r\n", "250 2.1.0 ok\r\n"),
