@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -108,14 +109,14 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory):
-    d = tmp_path_factory.mktemp("auth")
-    for parent in [d, *d.parents]:
-        if str(parent).startswith("/tmp/"):
-            parent.chmod(parent.stat().st_mode | 0o111)
+def shared():
+    # not pytest's own place, which another pytest closes to other users
+    d = pathlib.Path(tempfile.mkdtemp(prefix="postern-auth."))
+    d.chmod(0o755)
     s = Site(d / "home")
     yield s
     s.close()
+    postern.wipe(d)
 
 
 @pytest.fixture
