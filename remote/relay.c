@@ -257,13 +257,13 @@ sts_allows(struct relay *r, struct host const *h)
 static int
 open_host(struct relay *r, struct host const *h, char const *sender)
 {
+	struct tls_peer peer = { &r->route, h->of, r->server.name, r->domain,
+	    is_loopback(&h->ip), r->sts_binds };
 	int got;
 
 	ipaddr_fmt(r->server.name, &h->ip);
 	r->server.how[0] = 0;
-	if (!sts_allows(r, h) || tls_wish(&r->tls, &r->route, h->of,
-	    r->server.name, is_loopback(&h->ip), r->sts_binds,
-	    &r->report) != 1)
+	if (!sts_allows(r, h) || tls_wish(&r->tls, &peer, &r->report) != 1)
 		return 0;
 	for (;;) {
 		if (connect_to(r, &h->ip, sender) != 1)
@@ -333,6 +333,7 @@ relay_message(struct relay *r, char const *domain, char const *sender)
 		relay_end(r);
 		stralloc_free(&r->key);
 		r->key = key;
+		r->domain = domain;
 		if (hosts_find(&r->hosts, &r->settings, domain, &r->route,
 		    &r->report) == 1) {
 			find_sts(r, domain);

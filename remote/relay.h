@@ -21,6 +21,7 @@ struct relay {
 	stralloc key;		/* of everything that decides where it went */
 	unsigned int messages;	/* that it has carried */
 	uint64_t opened;	/* monotonic seconds */
+	char const *domain;	/* of the message at hand */
 	struct hosts hosts;
 	struct stspolicy sts;	/* of its domain */
 	int sts_binds;

@@ -7,6 +7,7 @@
 
 #include <skalibs/types.h>
 
+#include "lib/resolve.h"
 #include "lib/spawn.h"
 
 enum { ARGUMENTS = 160, RECORDS = 64 };
@@ -71,26 +72,32 @@ no_dane(struct report *p, char const *address, char const *what)
 	return 0;
 }
 
+/* RFC 7672 3.2.2: with an authority, the certificate may also name the domain
+ * itself.  1, 0, -1 no memory.
+ */
 static int
-by_dns(struct tls *t, struct host_name const *host, int only,
-    char const *address, struct report *p)
+by_dns(struct tls *t, struct tls_peer const *to, int only, struct report *p)
 {
-	if (host->dane == -1)
-		return no_dane(p, address, "DNS does not say for now which "
+	if (to->host->dane == -1)
+		return no_dane(p, to->address, "DNS does not say for now which "
 		    "certificate it has (DANE)");
-	if (host->dane == 0 && only)
-		return no_dane(p, address, "the policy dane-only asks for a "
-		    "TLSA record, and DNS has none that is secure");
-	if (host->dane == 0) {
+	if (to->host->dane == 0 && only)
+		return no_dane(p, to->address, "the policy dane-only asks for "
+		    "a TLSA record, and DNS has none that is secure");
+	if (to->host->dane == 0) {
 		t->level = TLS_MAY;
 		return 1;
 	}
 	t->why = "its TLSA record";
-	if (take_records(t, &host->tlsa) == -1)
+	if (take_records(t, &to->host->tlsa) == -1)
 		return -1;
 	if (!t->tlsa.len && only)
-		return no_dane(p, address, "the policy dane-only asks for a "
-		    "TLSA record that can be used, and DNS has none");
+		return no_dane(p, to->address, "the policy dane-only asks for "
+		    "a TLSA record that can be used, and DNS has none");
+	if (t->tlsa.len && !to->route->relay_len &&
+	    resolve_valid(to->domain, strlen(to->domain)) &&
+	    !(stralloc_cats(&t->name, to->domain) && stralloc_0(&t->name)))
+		return -1;
 	return 1;
 }
 
@@ -134,51 +141,42 @@ start_over(struct tls *t, struct smtproute const *route)
 	    "the password";
 }
 
-/* MTA-STS speaks where nobody else does: RFC 8461 2. */
+/* MTA-STS speaks where nobody else does: RFC 8461 2.  1, 0, -1 no memory. */
 static int
-decide(struct tls *t, struct smtproute const *route,
-    struct host_name const *host, char const *address, int loopback, int sts,
-    struct report *p)
+decide(struct tls *t, struct tls_peer const *to, struct report *p)
 {
-	unsigned int policy = policy_of(route, loopback);
-	char const *name = *t->server ? t->server : address;
-	int r = 1;
+	unsigned int policy = policy_of(to->route, to->loopback);
+	char const *name = *t->server ? t->server : to->address;
 
 	switch (policy) {
 	case SMTPROUTES_NOTLS:
 		t->level = TLS_NO;
-		break;
+		return 1;
 	case SMTPROUTES_MAY:
 		t->level = TLS_MAY;
-		break;
+		return 1;
 	case SMTPROUTES_VERIFY:
-		r = by_authority(t, route, name);
-		break;
+		return by_authority(t, to->route, name);
 	case SMTPROUTES_PIN:
-		r = by_digest(t, route);
-		break;
-	case SMTPROUTES_DANE:
-	case SMTPROUTES_DANEONLY:
-		if (sts && host->dane == 0) {
-			t->why = "the policy of its domain (MTA-STS)";
-			r = by_authority(t, route, name);
-		} else
-			r = by_dns(t, host, policy == SMTPROUTES_DANEONLY,
-			    address, p);
+		return by_digest(t, to->route);
+	case SMTPROUTES_ENCRYPT:
+		return 1;
+	default:
+		if (!to->sts || to->host->dane)
+			return by_dns(t, to, policy == SMTPROUTES_DANEONLY, p);
+		t->why = "the policy of its domain (MTA-STS)";
+		return by_authority(t, to->route, name);
 	}
-	return r;
 }
 
 int
-tls_wish(struct tls *t, struct smtproute const *route,
-    struct host_name const *host, char const *address, int loopback, int sts,
-    struct report *p)
+tls_wish(struct tls *t, struct tls_peer const *to, struct report *p)
 {
 	int r;
 
-	start_over(t, route);
-	t->server = host->dane == 1 ? host->base : host->name;
-	r = decide(t, route, host, address, loopback, sts, p);
+	start_over(t, to->route);
+	t->server = to->host->dane == 1 ? to->host->base : to->host->name;
+	r = decide(t, to, p);
 	if (r == -1)
 		report_temp(p, "Out of memory. (#4.3.0)\n");
 	if (t->at_once && t->level == TLS_MAY)
@@ -200,9 +198,9 @@ arguments(struct tls const *t, char const *seconds, char const **argv)
 	}
 	if (t->verify)
 		argv[n++] = "-v";
-	if (t->name.len) {
+	for (i = 0; i < t->name.len; i += strlen(t->name.s + i) + 1) {
 		argv[n++] = "-n";
-		argv[n++] = t->name.s;
+		argv[n++] = t->name.s + i;
 	}
 	for (i = 0; i < t->tlsa.len; i += strlen(t->tlsa.s + i) + 1) {
 		argv[n++] = "-d";

@@ -20,7 +20,7 @@ struct tls {
 	int at_once;		/* before the greeting */
 	int verify;		/* by the authorities that this host trusts */
 	char const *server;	/* its name; "": an address alone */
-	stralloc name;		/* that its certificate must have; with NUL */
+	stralloc name;		/* one its certificate must have; each NUL */
 	stralloc tlsa;		/* records as dnsq(1) has them, each with NUL */
 	char const *why;	/* it must: in words for a report */
 };
@@ -31,11 +31,18 @@ enum { TLS_RESULT = 160 };
 /* Does the route ask what DNS says? */
 extern int tls_asks_dane(struct smtproute const *route);
 
-/* For a host; loopback: it is this host itself; sts: a policy of its domain
- * asks for a certificate in its name.  1; 0 it cannot be used, p says why.
- */
-extern int tls_wish(struct tls *t, struct smtproute const *route,
-    struct host_name const *host, char const *address, int loopback, int sts,
+/* Whom it is asked of. */
+struct tls_peer {
+	struct smtproute const *route;
+	struct host_name const *host;
+	char const *address;	/* of the host, as text */
+	char const *domain;	/* whose mail it takes */
+	int loopback;		/* it is this host itself */
+	int sts;		/* MTA-STS: a certificate in its name */
+};
+
+/* 1; 0 it cannot be used, p says why. */
+extern int tls_wish(struct tls *t, struct tls_peer const *peer,
     struct report *p);
 
 /* Gives the connection to tlsconnect: the descriptor of its clear side, with

@@ -34,6 +34,9 @@
 #include "tls/stream.h"
 
 enum { SECONDS = 300, MOST = 64 };
+/* all in one file: OpenSSL looks into a directory only later, when none can be
+ * opened any more */
+#define AUTHORITIES "/etc/ssl/certs/ca-certificates.crt"
 
 struct wish {
 	long seconds;
@@ -108,6 +111,14 @@ parse(struct wish *w, int argc, char **argv)
 		usage();
 }
 
+static int
+load_authorities(SSL_CTX *ctx)
+{
+	char const *file = getenv("SSL_CERT_FILE");
+
+	return SSL_CTX_load_verify_file(ctx, file ? file : AUTHORITIES);
+}
+
 static SSL_CTX *
 context(struct wish const *w)
 {
@@ -125,7 +136,7 @@ context(struct wish const *w)
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	/* where any certificate will do, a weak one is better than none */
 	SSL_CTX_set_security_level(ctx, w->verify || w->n_tlsa ? 2 : 1);
-	if (w->verify && !SSL_CTX_set_default_verify_paths(ctx))
+	if (w->verify && load_authorities(ctx) != 1)
 		die("unable to read the certificates of authorities");
 	if (w->n_tlsa && SSL_CTX_dane_enable(ctx) <= 0)
 		die("unable to start OpenSSL's DANE");

@@ -89,6 +89,7 @@ def test_both_versions(home, keys, version):
         assert s.sessions[0].tls == version.name.replace("_", ".")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_old_versions_are_not_spoken(home, keys):
     context = keys.mx.context(minimum_version=ssl.TLSVersion.TLSv1,
                               maximum_version=ssl.TLSVersion.TLSv1_1)
@@ -361,6 +362,8 @@ def test_dane_authority(home, keys):
     ca = keys.authority
     assert encrypted(dane(home, Zone((2, 0, 1, ca.sha256)), keys.mx.context())[0], "dane")
     assert encrypted(dane(home, Zone((2, 1, 1, ca.spki)), keys.mx.context())[0], "dane")
+    domain = keys.make("d.example").context()
+    assert encrypted(dane(home, Zone((2, 0, 1, ca.sha256)), domain)[0], "dane")
     report, s = dane(home, Zone((2, 0, 1, ca.sha256)), keys.other.context())
     assert b"hostname mismatch" in report[-1] and s.messages == []
 
@@ -502,6 +505,23 @@ def test_arguments_that_make_no_sense(keys):
     p, net, clear = tlsconnect(keys, "-d", "3:1:1:zz", "-d", "3:1:1", "-d", "x")
     assert clear.recv(100) == b"-no TLSA record is usable\n" and p.wait(10) == 0
     p.stderr.close()
+
+
+def test_authorities_are_those_of_debian(keys):
+    """With the file of all of them in its place, and no variable."""
+    net, theirs = socket.socketpair()
+    clear, his = socket.socketpair()
+    script = 'mount --bind "$0" /etc/ssl/certs/ca-certificates.crt && exec "$@"'
+    p = subprocess.Popen(["unshare", "-m", "sh", "-c", script, keys.ca, postern.TREE / "tls/tlsconnect",
+                          "-v", "-n", "mx.example"], stdin=theirs, stdout=his)
+    theirs.close()
+    his.close()
+    server = keys.mx.context().wrap_socket(net, server_side=True)
+    clear.settimeout(20)
+    assert re.match(rb"\+TLSv1.3 \S+ ca\n", clear.recv(200))
+    clear.close()
+    server.close()
+    assert p.wait(15) == 0
 
 
 def test_what_was_said_last_still_goes_out(keys):
