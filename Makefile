@@ -206,6 +206,7 @@ tests/unit/smtpsession tests/unit/smtpauth: $(SESSION)
 tests/unit/smtpreply: remote/reply.o remote/wire.o remote/server.o remote/auth.o \
 	remote/transaction.o remote/content.o remote/report.o
 tests/unit/stspolicy: remote/stspolicy.o
+tests/unit/tls: remote/tls.o remote/report.o
 tests/unit/guess: users/guess.o
 tests/unit/dotqmail: local/dotqmail.o
 tests/unit/quota: local/quota.o

@@ -282,6 +282,13 @@ passwords(void)
 	fake.server.secure = 1;
 	ok(fake_run(&route, "") == 1 && fake.report.letter == 'K',
 	    "and with encryption");
+	fake.tls.level = TLS_MUST;
+	start("220 x\r\n|250-x\r\n250 STARTTLS\r\n|220 go\r\n|"
+	    "250-x\r\n250 AUTH PLAIN\r\n|235 ok\r\n|250 m\r\n|250 a\r\n|"
+	    "250 c\r\n|354 go\r\n|250 done\r\n", "hi\n");
+	ok(fake_run(&route, "") == 1 && fake.report.letter == 'K',
+	    "which STARTTLS brings");
+	fake.tls.level = TLS_NO;
 }
 
 static int
