@@ -134,7 +134,7 @@ stspolicy_names(struct stspolicy const *p, char const *host)
 static char const *
 byte(char const *s, char *out)
 {
-	if (*s == '\\' && s[1] && s[2] && s[3]) {
+	if (*s == '\\' && strspn(s + 1, "01234567") >= 3) {
 		*out = (s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0');
 		return s + 4;
 	}
