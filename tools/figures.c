@@ -229,7 +229,10 @@ count(struct figures *f, uint64_t us, struct logevent const *e)
 		f->count[FIGURE_DENIED]++;
 		refuse(f, us, e);
 		break;
-	case LOGEVENT_ACCEPTED: f->count[FIGURE_RECIPIENTS]++; break;
+	case LOGEVENT_ACCEPTED:
+		/* smtpd has a line for each, qmtpd says how many */
+		f->count[FIGURE_RECIPIENTS] += e->number ? e->number : 1;
+		break;
 	case LOGEVENT_REFUSED: refuse(f, us, e); break;
 	case LOGEVENT_QUEUED: f->count[FIGURE_QUEUED]++; break;
 	case LOGEVENT_SCANNED: scanned(f, us, e); break;

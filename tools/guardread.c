@@ -79,8 +79,10 @@ do_line(char const *s, size_t n, uint64_t us)
 	memset(&r, 0, sizeof r);
 	r.kind = MESSAGE;
 	r.m.us = us;
-	/* qmail's names are inodes, used again at once; simscan has none */
-	r.m.id = (e.kind == LOGEVENT_SCANNED ? us : e.id) ^ e.pid << 40;
+	/* qmail's names are inodes, used again at once; simscan and qmtpd
+	 * tell none, in one line a message */
+	r.m.id = (e.id || (e.pid && e.kind == LOGEVENT_ACCEPTED) ? e.id :
+	    us) ^ e.pid << 40;
 	r.m.has_ip = ipaddr_scan(e.ip.s, e.ip.n, &r.m.ip) == 1;
 	copy(r.m.user, sizeof r.m.user, &e.user);
 	/* simscan's messages are counted by client: send tells their sender */

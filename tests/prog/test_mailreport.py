@@ -46,6 +46,7 @@ def traffic(s):
     s.smtpd.line(T + 400, "scanq: info: refused session=s from=<a@b> to=<c@d> size=9 ms=2 virus=Eicar-Test")
     s.authd.line(T + 500, "authd: info: accepted session=s login=a@b remote=192.0.2.7 service=pop3")
     s.authd.line(T + 500, "authd: info: refused session=s login=a@b remote=192.0.2.7 service=pop3 reason=wrong-password failures=1")
+    s.smtpd.line(T + 600, "qmtpd: info: accepted session=s ip=192.0.2.7 from=<a@b> recipients=3 size=9")
     # other days
     s.accept(T - 1, "192.0.2.7", "old@y.example", ["a@example.com"])
     s.accept(T + 86401, "192.0.2.7", "new@y.example", ["a@example.com"])
@@ -58,7 +59,7 @@ def test_every_figure(home, services):
     assert {k: c[k] for k in ["messages", "bytes", "recipients accepted from the network", "refused", "viruses",
                               "delivered here", "failed here", "put off elsewhere", "delivered elsewhere",
                               "failed elsewhere", "logins", "logins refused"]} == {
-        "messages": 3, "bytes": 2007, "recipients accepted from the network": 4, "refused": 6, "viruses": 1,
+        "messages": 3, "bytes": 2007, "recipients accepted from the network": 7, "refused": 6, "viruses": 1,
         "delivered here": 1, "failed here": 1, "put off elsewhere": 1, "delivered elsewhere": 1,
         "failed elsewhere": 0, "logins": 1, "logins refused": 1}
     assert c["no_mailbox"] == 3 and c["rcpthosts"] == 1 and c["scan: virus"] == 1

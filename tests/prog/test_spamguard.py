@@ -143,6 +143,22 @@ def test_recipients_of_one_message_are_one_message(guard):
     assert guard.mail() == []
 
 
+def test_messages_by_qmtp_are_one_line_each(guard):
+    t = time.time() - 5
+    for i in range(10):
+        guard.logs.smtpd.line(t + i * .01, "qmtpd: info: accepted session=s ip=192.0.2.7 from=<a@b> recipients=3 size=9")
+    guard.once()
+    assert "192.0.2.7: 10 messages" in guard.mail()[0]
+
+
+def test_several_messages_of_one_session_all_count(guard):
+    session = guard.logs.connect(time.time() - 6, "192.0.2.7")
+    for i in range(10):
+        guard.logs.accept(time.time() - 5 + i * .01, "192.0.2.7", "x@y.example", ["a@b.example"], session=session)
+    guard.once()
+    assert "192.0.2.7: 10 messages" in guard.mail()[0]
+
+
 def test_window_slides(guard):
     guard.send(1, ago=1000)
     guard.once()
