@@ -44,7 +44,7 @@ PROGRAMS = \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
 	tls/tlsrun \
 	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport \
-	tools/doctor tools/dnsrecords tools/spamguard
+	tools/doctor tools/dnsrecords tools/systemtest tools/spamguard
 # with libowfat alone: its names and libskarnet's are the same, not its meanings
 OWFAT_PROGRAMS = rblcheck/dnsq
 # what needs NSS, libcrypt or libssl: dynamic, each off the hot path
@@ -126,6 +126,7 @@ tools/trace: $(LOGS) tools/timeline.o
 tools/spamguard: $(LOGS) tools/guardconf.o tools/guardread.o tools/guardcount.o tools/guardblock.o \
 	tools/guardalert.o tools/wildmat.o
 tools/mailreport: $(LOGS) tools/figures.o tools/reporttext.o tools/reportpage.o
+tools/systemtest: tools/machine.o tools/ask.o tools/talk.o
 tools/dnsrecords: tools/machine.o tools/ask.o
 tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \
 	tools/checkmail.o tools/checkdns.o tools/talk.o
