@@ -2,28 +2,7 @@
 
 #include <string.h>
 
-int
-auth_base64(stralloc *out, char const *s, size_t n)
-{
-	static char const digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	    "abcdefghijklmnopqrstuvwxyz0123456789+/";
-	unsigned char const *b = (unsigned char const *)s;
-	char four[4];
-	size_t i;
-
-	for (i = 0; i < n; i += 3) {
-		unsigned int u = b[i] << 16 |
-		    (i + 1 < n ? b[i+1] << 8 : 0) | (i + 2 < n ? b[i+2] : 0);
-
-		four[0] = digit[u >> 18];
-		four[1] = digit[u >> 12 & 63];
-		four[2] = i + 1 < n ? digit[u >> 6 & 63] : '=';
-		four[3] = i + 2 < n ? digit[u & 63] : '=';
-		if (!stralloc_catb(out, four, 4))
-			return -1;
-	}
-	return 1;
-}
+#include "lib/base64.h"
 
 /* Sends "verb base64"; the reply's code, or 0. */
 static unsigned int
@@ -33,7 +12,7 @@ step(struct server *s, char const *verb, char const *secret, size_t n)
 	int r = -1;
 
 	if (!io_pending(&s->io) && stralloc_cats(&line, verb) &&
-	    auth_base64(&line, secret, n) == 1 && stralloc_0(&line)) {
+	    base64_encode(&line, secret, n) == 1 && stralloc_0(&line)) {
 		server_patience(s);
 		if (server_command(s, line.s) == 1)
 			r = server_reply(s);

@@ -8,7 +8,4 @@
 extern int auth(struct server *s, struct smtproute const *route,
     struct report *p);
 
-/* Appends base64 (RFC 4648 4).  1, -1. */
-extern int auth_base64(stralloc *out, char const *s, size_t n);
-
 #endif

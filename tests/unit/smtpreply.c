@@ -1,4 +1,3 @@
-#include "remote/auth.h"
 #include "remote/wire.h"
 #include "tests/unit/smtpserver.h"
 #include "tests/unit/tap.h"
@@ -291,18 +290,6 @@ passwords(void)
 	fake.tls.level = TLS_NO;
 }
 
-static int
-encodes(char const *s, char const *expected)
-{
-	stralloc sa = STRALLOC_ZERO;
-	int good = auth_base64(&sa, s, strlen(s)) == 1 &&
-	    sa.len == strlen(expected) &&
-	    (!sa.len || !memcmp(sa.s, expected, sa.len));
-
-	stralloc_free(&sa);
-	return good;
-}
-
 int
 main(void)
 {
@@ -311,8 +298,5 @@ main(void)
 	transactions();
 	tls();
 	passwords();
-	ok(encodes("", "") && encodes("f", "Zg==") && encodes("fo", "Zm8=") &&
-	    encodes("foo", "Zm9v") && encodes("foob\377\276", "Zm9vYv++"),
-	    "base64, RFC 4648 section 10");
 	return tap_done();
 }
