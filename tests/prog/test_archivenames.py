@@ -158,3 +158,15 @@ def test_without_it_names_in_archives_stay_unseen(scanq, scratch):
     (scanq.home / "bin/archivenames").unlink()
     r = scanq.run(mail(parts=[("a.7z", "x/y", pack(scratch, "7zip"))]))
     assert r.code == 0 and "archive" not in r.log
+
+
+def test_default_rules_let_source_archives_pass_and_programs_not(scanq, scratch):
+    rules = (postern.TREE / "scanq/quarantine-attachments.txt").read_text()
+    assert scanq.rules(rules).returncode == 0
+    source = pack(scratch, "ustar", "-z", files=("src/a.py", "src/configure.sh", "src/x.css"))
+    r = scanq.run(mail(parts=[("source.tar.gz", "application/gzip", source)]))
+    assert r.code == 0 and b"X-Postern-Quarantine" not in (r.queued[0] / "message").read_bytes()
+    r = scanq.run(mail(parts=[("a.py", "text/plain", b"print()\n")]))
+    assert b"X-Postern-Quarantine" in (r.queued[0] / "message").read_bytes()
+    r = scanq.run(mail(parts=[("a.tar.gz", "application/gzip", pack(scratch, "ustar", "-z"))]))
+    assert b"X-Postern-Quarantine" in (r.queued[0] / "message").read_bytes()
