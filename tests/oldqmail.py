@@ -104,6 +104,7 @@ def typical(root):
     old.control("badmailfrom", "@spam.example\n")
     old.control("databytes", "10000000\n")
     old.control("concurrencyincoming", "20\n")
+    old.control("spfbehavior", "3\n")
     old.control("simcontrol", ":clam=yes,attach=.vbe:.pif\n")
     old.control("ssattach", ".mp3\n.exe:.scr\n")
     old.file("var/qmail/alias/.qmail-postmaster", "&joe@shop.example\n")

@@ -47,7 +47,8 @@ static struct {
 } given;
 
 static char const *const singles[] = { "bouncefrom", "bouncehost",
-	"bouncemaxbytes", "concurrencylocal", "concurrencyremote", "databytes",
+	"bouncemaxbytes", "concurrencyincoming", "concurrencylocal",
+	"concurrencyremote", "databytes",
 	"defaultdelivery", "defaultdomain", "defaulthost", "doublebouncehost",
 	"doublebounceto", "envnoathost", "helohost", "idhost", "localiphost",
 	"maxrcpt", "me", "outgoingip", "plusdomain", "queuelifetime",
@@ -320,9 +321,13 @@ other_name(struct domain const *a, struct record *r)
 {
 	struct vdomain d = VDOMAIN_ZERO, there = VDOMAIN_ZERO;
 
-	if (vdomain_open(&there, a->name) == 1 ||
-	    record_has(r, a->name, strlen(a->name)))
+	if (record_has(r, a->name, strlen(a->name)))
 		goto out;
+	if (vdomain_open(&there, a->name) == 1 &&
+	    strcmp(there.name.s, a->real)) {
+		import_miss(a->name, ": is a domain here, or a name of one");
+		goto out;
+	}
 	if (vdomain_open(&d, a->real) != 1 && !import.dry) {
 		import_miss(a->name, ": there is no domain ", a->real);
 		goto out;
@@ -412,12 +417,12 @@ rule(stralloc *line)
 	queue_program(line);
 	if (!has_key(line->s, n))
 		return 1;
-	if (!memmem(rules.s, rules.len, line->s, line->len)) {
-		line->len = n;
-		if (!stralloc_0(line))
-			import_die("go on:", "out of memory");
-		import_kept("the rule of ours for \"", line->s, "\"");
-	}
+	if (memmem(rules.s, rules.len, line->s, line->len))
+		return 1;		/* the same */
+	line->len = n;
+	if (!stralloc_0(line))
+		import_die("go on:", "out of memory");
+	import_kept("the rule of ours for \"", line->s, "\"");
 	return 0;
 }
 

@@ -428,11 +428,24 @@ new_domain(struct work *w)
 		if (r == 1)
 			r = vdomain_publish(&w->d);
 	}
-	if (r == 1)
-		r = domainlist_add(&w->d, w->domain);
 	if (r != 1)
 		import_die("make the domain", w->domain);
 	import_done("domain ", w->domain);
+}
+
+/* Once, also where the last run was killed before or in it. */
+static void
+name_domain(struct work *w)
+{
+	struct record r;
+
+	record_open(&r, "domains");
+	if (!record_has(&r, w->domain, strlen(w->domain))) {
+		if (!import.dry && domainlist_add(&w->d, w->domain) == -1)
+			import_die("name the domain", w->domain);
+		record_add(&r, w->domain, strlen(w->domain));
+	}
+	record_close(&r);
 }
 
 static void
@@ -440,6 +453,8 @@ finish(struct work *w)
 {
 	size_t i;
 
+	if (!import.dry)
+		vdomain_sweep(&w->d);
 	if (!import.dry && (limits_read(w->d.dir, &w->d.limits) == -1 ||
 	    vdomain_usage(&w->d) == -1 || vdomain_tables(&w->d) == -1))
 		import_die("write the tables of", w->domain);
@@ -476,6 +491,7 @@ import_domain(char const *domain, char const *dir)
 	}
 	if (r == 0)
 		new_domain(&w);
+	name_domain(&w);
 	snprintf(name, sizeof name, "vpasswd.%s", domain);
 	record_open(&w.record, name);
 	if (import_slurp_at(w.from, "vpasswd", dir, &w.source) == 0)

@@ -37,7 +37,7 @@ def test_an_old_installation_goes_on_here(both):
     r = run_import(suite, old)
     assert r.returncode == 100, r        # some things are named
     missed = [l for l in r.stdout.splitlines() if l.startswith("not carried over: ")]
-    assert [l for l in missed if "concurrencyincoming: nothing here reads it" in l]
+    assert [l for l in missed if "spfbehavior: nothing here reads it" in l]
     assert [l for l in missed if "alias/.qmail-list: runs a program" in l]
     assert len(missed) == 2, missed
     assert old.state() == before
@@ -75,6 +75,7 @@ def test_the_rest_is_where_it_belongs(both):
     assert (home / "control/smtproutes").stat().st_mode & 0o777 == 0o640
     assert text("control/badmailfrom") == "@spam.example\n"
     assert text("control/databytes") == "10000000\n"
+    assert text("control/concurrencyincoming") == "20\n"
     assert text("control/me") == suites.HOST + "\n"     # ours stays
     assert text("control/locals").split() == [suites.HOST, "old.example", "localhost"]
     assert sorted(text("control/virtualdomains").split()) == [
