@@ -1,11 +1,11 @@
 /* conn: one connection in the hands of tlsd, from its offer to its end.
  *
  *	state      ends when
- *	GREETING   the record with the descriptors is there
+ *	GREETS     the record with the descriptors is there
  *	OFFERED    the program asks, or has gone without asking
- *	HANDSHAKE  it has succeeded or failed, or takes too long
+ *	SHAKES     it has succeeded or failed, or takes too long
  *	OPEN       both directions have ended, or one has failed
- *	LINGERING  the client has closed as well, or has had its time
+ *	LINGERS    the client has closed as well, or has had its time
  *
  * Nothing here waits.  Bytes that cannot be passed on are kept, at most one
  * record in each direction, and nothing more is read until they have gone.

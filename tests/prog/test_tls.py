@@ -394,12 +394,20 @@ def test_half_closed_program_still_reads(tlsd):
 
 
 def test_last_word_is_not_lost_to_a_client_that_still_sends(tlsd):
+    """A socket closed with unread bytes in it takes back what it has sent."""
     client, program, _ = connect(tlsd)
-    client.sendall(b"x" * 100000)
-    program.clear.sendall(b"421 too much\r\n")
-    program.close()
-    client.sendall(b"x" * 1000)
-    assert client.recv(100) == b"421 too much\r\n"
+    word = b"421 too much\r\n" * 70000
+    program.clear.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, len(word))
+    sender = threading.Thread(target=lambda: (program.clear.sendall(word), program.close()))
+    sender.start()
+    got = client.recv(100)
+    while len(got) < len(word) // 2:
+        got += client.recv(65536)
+    client.sendall(b"x" * 50000)
+    while more := client.recv(65536):
+        got += more
+    sender.join(tlslib.WAIT)
+    assert got == word
 
 
 def test_reset_ends_the_session(tlsd):
@@ -493,9 +501,11 @@ def test_other_letter_is_refused(tlsd):
 
 def test_nothing_is_read_before_the_program_asks(tlsd):
     client, server = pair()
+    client.sendall(b"EHLO x\r\n")
     program = Program(tlsd, server)
-    client.sendall(b"EHLO x\r\nSTARTTLS\r\n")
     connect(tlsd)       # its turn has come since
+    client.sendall(b"STARTTLS\r\n")
+    connect(tlsd)
     assert program.net.recv(100) == b"EHLO x\r\nSTARTTLS\r\n"
     program.net.sendall(b"220 go\r\n")
     assert client.recv(100) == b"220 go\r\n"
@@ -774,8 +784,20 @@ def test_process_that_dies_is_replaced(own):
     wait_until(lambda: len(own.workers()) == len(old) and
                not set(old) & set(own.workers()), what="new ones")
     connect(own)
-    # the dead one's sessions are not counted any longer
     assert "a process died" in own.log()
+
+
+def test_sessions_of_a_dead_process_are_not_counted(own):
+    (own.home / "control/concurrencytls").write_text("4\n")
+    own.start()
+    for _ in range(3):
+        kept = [connect(own) for _ in range(3)]
+        old = own.workers()
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: len(own.workers()) == len(old) and
+                   not set(old) & set(own.workers()), what="new ones")
+        del kept
 
 
 def test_processes_end_with_their_parent(own):
