@@ -24,7 +24,7 @@ class Home:
         (self.dir / "remote/sts").mkdir(mode=0o700)
         for d in "remote", "remote/sts":
             os.chown(self.dir / d, REMOTE.pw_uid, REMOTE.pw_gid)
-        self.control(me="me.example", timeoutconnect="2", timeoutremote="3", **control)
+        self.control(me="me.example", timeoutconnect="2", timeoutremote="12", **control)
 
     def control(self, **files):
         for name, text in files.items():

@@ -154,6 +154,7 @@ def test_handshake_that_fails_means_plain_text_on_a_new_connection(home, keys, s
 
 
 def test_handshake_that_never_ends(home):
+    home.control(timeoutremote="2")
     with Smtp(EHLO=OFFERS, STARTTLS=Garbage(None)) as s:
         begin = time.monotonic()
         report = send(home, s, "encrypt")
@@ -283,8 +284,6 @@ def test_encrypted_connection_is_kept(home, job, keys):
         for _ in range(3):
             assert encrypted(job.deliver())
         assert len(s.sessions) == 1 and len(s.messages) == 3
-        s.wait(lambda s: s.sessions[0].ended)
-        assert s.sessions[0].commands[-1] == b"QUIT"
 
 
 def test_another_policy_is_another_connection(home, job, keys):
