@@ -6,8 +6,10 @@
  * caller.  Trusted by: the administrator.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <skalibs/strerr.h>
@@ -59,7 +61,14 @@ must_be_new(char const *domain)
 {
 	struct vdomain d = VDOMAIN_ZERO;
 	int r = vdomain_open(&d, domain);
+	char path[160];
+	struct stat st;
 
+	/* somebody's mail, or what a killed vadddomain has left */
+	snprintf(path, sizeof path, "domains/%s", domain);
+	if (r == 0 && lstat(path, &st) == 0)
+		strerr_dief(EXIT_PERM, path, " exists already, and no domain "
+		    "is named so: move it away, or vdeldomain it");
 	if (r == 1)
 		strerr_dief(EXIT_PERM, "the domain exists already: ", domain);
 	if (r == -1)

@@ -479,3 +479,39 @@ def test_an_error_at_any_step_takes_everything_back(vhome, scratch, tool):
                     if before.get(k) != after.get(k) and "/.usage" not in k} == {}, (name, n)
     run(vhome, *args, check=0)
     assert everything(vhome) != before
+
+
+def test_a_directory_that_is_no_domain_is_not_taken_or_removed(vhome):
+    mail = vhome / "domains/w.example/joe/Maildir/new/1"
+    mail.parent.mkdir(parents=True)
+    mail.write_text("x\n")
+    before = everything(vhome)
+    r = run(vhome, "vadddomain", "w.example", "x", check=100)
+    assert "domains/w.example exists already" in r.stderr
+    assert everything(vhome) == before
+
+
+def test_a_domain_half_made_can_be_removed_and_made_again(scratch):
+    calls = "rename,mkdir"
+
+    def points():
+        home = userhome.make(scratch / "whole")
+        trace = scratch / "trace"
+        assert strace(home, ["vadddomain", "w.example", "x"], "-o", trace,
+                      "-e", f"trace={calls}").returncode == 0
+        count = {}
+        for line in trace.read_text().splitlines():
+            m = re.match(r"(\w+)\(", line)
+            if m:
+                count[m[1]] = count.get(m[1], 0) + 1
+                yield m[1], count[m[1]]
+    for i, (name, n) in enumerate(list(points())):
+        home = userhome.make(scratch / f"home{i}")
+        r = strace(home, ["vadddomain", "w.example", "x"], "-o", "/dev/null", "-e",
+                   f"trace={name}", "-e", f"inject={name}:signal=KILL:when={n}")
+        assert r.returncode == -9
+        if run(home, "vadddomain", "w.example", "x").returncode:
+            run(home, "vdeldomain", "w.example", check=0)
+            run(home, "vadddomain", "w.example", "x", check=0)
+        run(home, "vadduser", "-n", "joe@w.example", check=0)
+        assert known(home, "joe@w.example", "postmaster@w.example") == [0, 0], (name, n)
