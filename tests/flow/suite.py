@@ -70,6 +70,7 @@ class Suite:
         self.submission_port = free_port()
         self.smtps_port = free_port()
         self.pop3_port = free_port()
+        self.pop3s_port = free_port()
         settings = {"me": HOST + "\n", "locals": HOST + "\n",
                     "rcpthosts": HOST + "\n",
                     "smtproutes": ":127.0.0.1:1\n",    # where nobody listens
@@ -82,7 +83,9 @@ class Suite:
                     "smtpsaddress": "127.0.0.1\n",
                     "smtpsport": f"{self.smtps_port}\n",
                     "pop3address": "127.0.0.1\n",
-                    "pop3port": f"{self.pop3_port}\n"}
+                    "pop3port": f"{self.pop3_port}\n",
+                    "pop3saddress": "127.0.0.1\n",
+                    "pop3sport": f"{self.pop3s_port}\n"}
         settings.update(control or {})
         self.home = postern.install_home(home, settings)
         self.rules("smtp", '127.0.0.1:allow,RELAYCLIENT="",MAXRATEIP="0"\n:allow\n')
