@@ -3,6 +3,7 @@ import poplib
 import re
 import shutil
 import smtplib
+import ssl
 import socket
 import subprocess
 import tempfile
@@ -39,6 +40,7 @@ class Machine:
         self.submission = suites.free_port()
         self.smtps = suites.free_port()
         self.pop3 = suites.free_port()
+        self.pop3s = suites.free_port()
         # names a resolver: this machine gets none of its own
         (self.home / "control").mkdir(parents=True)
         (self.home / "control/resolver").write_text("127.0.0.1\n")
@@ -48,7 +50,8 @@ class Machine:
         more = ["--no-start"] if SYSTEMD else []
         return [self.tree / "setup", "--home", self.home, "--address", "127.0.0.1",
                 "--smtp", str(self.smtp), "--submission", str(self.submission),
-                "--smtps", str(self.smtps), "--pop3", str(self.pop3), *more, *args]
+                "--smtps", str(self.smtps), "--pop3", str(self.pop3),
+                "--pop3s", str(self.pop3s), *more, *args]
 
     def setup(self, *args):
         return subprocess.run(self.command("--no-scan", *args), text=True,
@@ -123,6 +126,14 @@ def test_printed_mailbox_takes_and_gives_mail(machine):
         p.quit()
         return b"Subject: hi" in got
     suites.wait_until(there, 10, "the message")
+
+
+def test_port_995_is_open_with_tls_from_the_first_byte(machine):
+    unknown = ssl.create_default_context()      # nobody has signed the certificate
+    unknown.check_hostname, unknown.verify_mode = False, ssl.CERT_NONE
+    p = poplib.POP3_SSL("127.0.0.1", machine.pop3s, timeout=20, context=unknown)
+    assert p.welcome.startswith(b"+OK") and "USER" in p.capa()
+    p.quit()
 
 
 def test_mail_to_postmaster_of_the_host_arrives(machine):
