@@ -576,6 +576,43 @@ def test_program_that_does_not_read_slows_its_client_down(tlsd):
     assert transfer(other, p.clear, b"y" * 1000000) == b"y" * 1000000
 
 
+def ticks(pids):
+    total = 0
+    for pid in pids:
+        stat = pathlib.Path(f"/proc/{pid}/stat").read_text()
+        total += sum(int(n) for n in stat.rsplit(")", 1)[1].split()[11:13])
+    return total
+
+
+def test_waiting_costs_nothing(own):
+    """In no state does the loop turn for nothing."""
+    own.start()
+    kept = [connect(own) for _ in range(6)]
+    kept[0][0].shutdown(socket.SHUT_WR)             # the client has ended
+    kept[1][1].clear.shutdown(socket.SHUT_WR)       # the program has
+    kept[2][1].clear.setblocking(False)             # the client does not read
+    kept[3][0].setblocking(False)                   # the program does not
+    with pytest.raises(BlockingIOError):
+        while True:
+            kept[2][1].clear.send(b"x" * 65536)
+    with pytest.raises(ssl.SSLWantWriteError):
+        while True:
+            kept[3][0].send(b"x" * 16384)
+    kept[4][1].clear.sendall(b"x" * 100000)         # it has gone, with more to say
+    kept[4][1].clear.close()
+    stalled, server = pair()
+    program = Program(own, server)
+    program.ask()
+    stalled.sendall(b"\x16\3\1")
+    offered = Program(own, pair()[1])
+    connect(own)
+    time.sleep(0.5)
+    before = ticks(own.workers())
+    time.sleep(1.5)
+    assert ticks(own.workers()) - before <= 20      # of 300: two of them
+    offered.close()
+
+
 def private(pids):
     total = 0
     for pid in pids:
