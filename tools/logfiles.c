@@ -101,6 +101,24 @@ list_add(struct logfiles const *l, struct list *list, char const *name)
 	return 1;
 }
 
+/* multilog links "previous" to its new name before it unlinks it: for a moment
+ * one file has two names.
+ */
+static void
+drop_second_names(struct list *list)
+{
+	size_t i, j, kept = 0;
+
+	for (i = 0; i < list->n; i++) {
+		for (j = 0; j < kept; j++)
+			if (list->file[j].inode == list->file[i].inode)
+				break;
+		if (j == kept)
+			list->file[kept++] = list->file[i];
+	}
+	list->n = kept;
+}
+
 /* A file that is renamed meanwhile may be seen twice, or not at all. */
 static int
 list_once(struct logfiles const *l, struct list *list)
@@ -121,6 +139,7 @@ list_once(struct logfiles const *l, struct list *list)
 	closedir(d);
 	base_length = strlen(l->base);
 	qsort(list->file, list->n, sizeof *list->file, older);
+	drop_second_names(list);
 	return r;
 }
 

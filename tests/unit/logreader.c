@@ -122,6 +122,17 @@ rotate_twice(void)
 	add("current", "eleven\n");
 }
 
+/* As multilog does it: link, then unlink. */
+static void
+two_names(void)
+{
+	add("current", "sixteen\n");
+	unlink(at("previous"));
+	rename(at("current"), at("previous"));
+	link(at("previous"), at("@400000006b00000500000000.s"));
+	add("current", "seventeen\n");
+}
+
 static void
 test_rotation(void)
 {
@@ -143,6 +154,13 @@ test_rotation(void)
 	add("current", "thirteen\n");
 	ok(read_on(dir, 0) == 1 && is("twelve|thirteen|"),
 	    "rotation half done");
+	link(at("previous"), at("@400000006b00000400000000.s"));
+	add("current", "fourteen\n");
+	ok(read_on(dir, 0) == 1 && is("fourteen|"), "a rotated file that has "
+	    "two names for a moment");
+	add("current", "fifteen\n");
+	ok(read_on(dir, two_names) == 1 && is("fifteen|sixteen|seventeen|"),
+	    "the same, while it is being read");
 	unlink(at("previous"));
 	ok(read_on(dir, 0) == 1 && is(""), "nothing new");
 }
