@@ -105,7 +105,7 @@ MAY = {
     "queued": ["append queue/x", "create queue/new", "create socket/queue/s",
                "rename queue/x",
                "read control/x", "read conf-users"],
-    "authd": ["read domains/x", "create socket/auth/s"],
+    "authd": ["append domains/x", "create socket/auth/s"],
     "smtpd": ["read control/x", "read rules/x", "read users/x"],
     "pop3": ["append domains/x", "create domains/y", "read rules/x"],
     "log": ["append log/x", "create log/new"],
@@ -115,7 +115,7 @@ MAY = {
 MAY_NOT = {
     "queued": ["append control/x", "create bin/y", "append domains/x",
                "read domains/x", "exec /bin/true", "read /usr/lib/os-release"],
-    "authd": ["append domains/x", "read queue/x", "append users/x",
+    "authd": ["append control/x", "read queue/x", "append users/x",
               "read /var/lib/dpkg/status"],
     "smtpd": ["read queue/x", "read domains/x", "append users/x",
               "create rules/y", "exec /bin/sh", "read /usr/lib/os-release",
