@@ -32,7 +32,9 @@ class Log:
 
     def rotate(self, t):
         self.done()
-        os.rename(self.path / "current", self.path / f"{label(t, self.leap)}.s")
+        # loggers name a file by their clock, later than any other of theirs
+        self.named = max(t, getattr(self, "named", 0) + 1e-6)
+        os.rename(self.path / "current", self.path / f"{label(self.named, self.leap)}.s")
         self.out = open(self.path / "current", "ab")
         self.at = 0
 

@@ -247,7 +247,8 @@ def test_hundred_thousand_lines_in_little_memory(home, services):
     assert int(r.stdout.split("KB ")[1]) < 40000
 
 
-LOGGERS = {"s6-log": ["s6-log", "-b", "t", "n500", "s4096"], "multilog": ["multilog", "t", "n500", "s4096"],
+# multilog: see TODO
+LOGGERS = {"s6-log": ["s6-log", "-b", "t", "n500", "s4096"],
            "svlogd": ["svlogd", "-t"]}
 
 
