@@ -130,9 +130,9 @@ tools/systemtest: tools/machine.o tools/ask.o tools/talk.o
 tools/dnsrecords: tools/machine.o tools/ask.o
 tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \
 	tools/checkmail.o tools/checkdns.o tools/talk.o
-tls/tlsrun: tls/handover.o
+
 tls/tlsd: tls/worker.do tls/conn.do tls/pump.do tls/keys.do tls/tickets.do tls/settings.do \
-	tls/handover.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/rolebecome.do
+	lib/tlshandover.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/rolebecome.do
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
 
 LIB = lib/libpostern.a

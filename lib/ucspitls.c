@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -10,6 +11,9 @@
 #include <unistd.h>
 
 #include <skalibs/types.h>
+
+#include "lib/session.h"
+#include "lib/tlshandover.h"
 
 enum { FACTS = 16384 };	/* bytes; a certificate may be among them */
 
@@ -33,7 +37,42 @@ ucspitls_offered(struct ucspitls *t)
 	t->control = descriptor("SSLCTLFD");
 	t->read = descriptor("SSLREADFD");
 	t->write = descriptor("SSLWRITEFD");
-	return t->control != -1 && t->read != -1 && t->write != -1;
+	t->tlsd = 0;
+	if (t->control != -1 && t->read != -1 && t->write != -1)
+		return 1;
+	t->tlsd = getenv("TLSD");
+	return t->tlsd && *t->tlsd && access(t->tlsd, W_OK) == 0;
+}
+
+/* Gives descriptor 0 to tlsd, and its ends of two sockets.  1, -1. */
+static int
+hand_over(struct ucspitls *t)
+{
+	struct tlshandover h = { .net = 0 };
+	char const *remote = getenv("TCPREMOTEIP");
+	int control[2], clear[2], r;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) == -1)
+		return -1;
+	t->control = control[0];
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, clear) == -1) {
+		close(control[0]);
+		close(control[1]);
+		return -1;
+	}
+	t->read = t->write = clear[0];
+	h.control = control[1];
+	h.clear = clear[1];
+	snprintf(h.session, sizeof h.session, "%s", session_id());
+	snprintf(h.remote, sizeof h.remote, "%s", remote ? remote : "");
+	r = tlshandover_send(t->tlsd, &h);
+	close(control[1]);
+	close(clear[1]);
+	if (r == -1) {
+		close(t->control);
+		close(t->read);
+	}
+	return r;
 }
 
 static uint64_t
@@ -115,6 +154,17 @@ take_over(struct ucspitls *t)
 		close(t->write);
 	t->control = t->read = t->write = -1;
 	return 1;
+}
+
+int
+ucspitls_ready(struct ucspitls *t)
+{
+	int r = t->tlsd ? hand_over(t) : 1;
+
+	/* its ends are there now, as if a front end had made them */
+	if (r == 1)
+		t->tlsd = 0;
+	return r;
 }
 
 int

@@ -178,6 +178,12 @@ wall_clock(struct backend *b)
 }
 
 static int
+tls_ready(struct backend *b)
+{
+	return ucspitls_ready(&b->tls);
+}
+
+static int
 start_tls(struct backend *b, unsigned int wait, struct tls *t)
 {
 	int r = ucspitls_start(&b->tls, wait);
@@ -219,6 +225,7 @@ backend_init(struct backend *b, int connection, char const *const *checker)
 	b->login = *checker ? login_check : 0;
 	b->allow = login_allow;
 	b->nonce = login_nonce;
+	b->tlsready = tls_ready;
 	b->starttls = ucspitls_offered(&b->tls) ? start_tls : 0;
 	b->time = wall_clock;
 	b->pause = wait_a_while;

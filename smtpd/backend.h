@@ -66,7 +66,8 @@ struct backend {
 	int (*allow)(struct backend *, stralloc const *user, unsigned int n);
 	/* A word that has never been said before. */
 	char const *(*nonce)(struct backend *);
-	/* 0: TLS is not on offer; else as ucspitls_start. */
+	/* 0: TLS is not on offer; else as ucspitls_ready and _start. */
+	int (*tlsready)(struct backend *);
 	int (*starttls)(struct backend *, unsigned int seconds, struct tls *);
 
 	uint64_t (*time)(struct backend *);	/* seconds since 1970 */

@@ -19,6 +19,8 @@ static struct reply const already = {
 	"sequence" };
 static struct reply const hello_first = {
 	"503 5.5.1 EHLO first (#5.5.1)", "sequence" };
+static struct reply const not_now = {
+	"454 4.7.0 TLS is not available now (#4.7.0)", "tls" };
 #define INJECTED "503 5.5.1 nothing may follow STARTTLS before the reply " \
 	"(#5.5.1)"
 
@@ -69,6 +71,8 @@ starttls_command(struct dialogue *d, struct argument const *a)
 	 * client's name: nothing of it is, and the session is over. */
 	if (io_pending(d->io))
 		return dialogue_end(d, INJECTED, "starttls_injection");
+	if (d->back->tlsready && d->back->tlsready(d->back) != 1)
+		return dialogue_refuse(d, &not_now);
 	if (dialogue_say(d, GO_AHEAD) == -1 || io_flush(d->io) == -1)
 		return -1;
 	r = d->back->starttls(d->back, HANDSHAKE_SECONDS, &d->tls);

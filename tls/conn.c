@@ -371,8 +371,8 @@ end_set(struct conn *c, struct end *e, int fd)
 static void
 greeted(struct conns *w, struct conn *c)
 {
-	struct handover h;
-	int r = handover_receive(c->control.fd, &h);
+	struct tlshandover h;
+	int r = tlshandover_receive(c->control.fd, &h);
 
 	if (r == 0)
 		return;

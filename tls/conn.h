@@ -17,7 +17,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "tls/handover.h"
+#include "lib/tlshandover.h"
 
 enum {				/* milliseconds */
 	CONN_GREETING = 10000,
@@ -64,8 +64,8 @@ struct conn {
 	int more;			/* there is more to do at once */
 	int queued;			/* stands in the list of these */
 	size_t thrown;			/* while lingering */
-	char session[HANDOVER_TEXT];
-	char remote[HANDOVER_TEXT];
+	char session[TLSHANDOVER_TEXT];
+	char remote[TLSHANDOVER_TEXT];
 };
 
 /* How many there may be, and how long; "used" is shared by all processes. */

@@ -29,7 +29,7 @@
 #include "lib/packet.h"
 #include "lib/role.h"
 #include "lib/sandbox.h"
-#include "tls/handover.h"
+#include "lib/tlshandover.h"
 #include "tls/settings.h"
 #include "tls/worker.h"
 
@@ -122,11 +122,11 @@ open_all(struct tlsd *d)
 	d->source.dir = open("tls", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->source.dir == -1)
 		die(EXIT_TEMP, "unable to open tls");
-	d->listener = packet_listen(HANDOVER_SOCKET, 0666, BACKLOG);
+	d->listener = packet_listen(TLSHANDOVER_SOCKET, 0666, BACKLOG);
 	if (d->listener == -1)
-		die(EXIT_TEMP, "unable to listen on " HANDOVER_SOCKET);
+		die(EXIT_TEMP, "unable to listen on " TLSHANDOVER_SOCKET);
 	if (fcntl(d->listener, F_SETFL, O_NONBLOCK) == -1)
-		die(EXIT_TEMP, "unable to prepare " HANDOVER_SOCKET);
+		die(EXIT_TEMP, "unable to prepare " TLSHANDOVER_SOCKET);
 	if (getuid() == 0 && (seteuid(0) == -1 || setegid(0) == -1))
 		die(EXIT_TEMP, "unable to be root again");
 }

@@ -29,7 +29,7 @@
 #include "lib/home.h"
 #include "lib/log.h"
 #include "lib/session.h"
-#include "tls/handover.h"
+#include "lib/tlshandover.h"
 
 #define USAGE "tlsrun [-i] prog..."
 
@@ -54,15 +54,15 @@ hand_over(int control, int clear)
 {
 	char const *remote = getenv("TCPREMOTEIP");
 	stralloc path = STRALLOC_ZERO;
-	struct handover h = { .control = control, .net = 0, .clear = clear };
+	struct tlshandover h = { .control = control, .net = 0, .clear = clear };
 	int r;
 
 	must(stralloc_cats(&path, home_path()) &&
-	    stralloc_cats(&path, "/" HANDOVER_SOCKET) && stralloc_0(&path));
+	    stralloc_cats(&path, "/" TLSHANDOVER_SOCKET) && stralloc_0(&path));
 	strncpy(h.session, session_id(), sizeof h.session - 1);
 	if (remote)
 		strncpy(h.remote, remote, sizeof h.remote - 1);
-	r = handover_send(path.s, &h);
+	r = tlshandover_send(path.s, &h);
 	stralloc_free(&path);
 	return r;
 }

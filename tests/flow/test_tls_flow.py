@@ -96,7 +96,18 @@ def test_without_tlsd_mail_goes_on_and_tls_is_not_offered(own_suite):
     p = poplib.POP3("127.0.0.1", suite.pop3_port, timeout=20)
     assert "STLS" not in p.capa()
     p.quit()
-    suite.wait_log("smtpd", "TLS is not offered")
+    suite.wait_log("pop3", "TLS is not offered")
+
+
+def test_tlsd_that_is_gone_costs_a_client_tls_and_no_mail(own_suite):
+    suite = own_suite.start()
+    subprocess.run(["s6-svc", "-wD", "-d", suite.home / "service/tlsd"], check=True, timeout=20)
+    with suite.smtp() as s:
+        s.ehlo()
+        if s.has_extn("starttls"):      # its socket is still there
+            assert s.docmd("STARTTLS")[0] == 454
+        assert s.sendmail("a@b.example", ["alice@example.com"], b"Subject: x\r\n\r\n") == {}
+    suite.wait_mail("alice@example.com")
 
 
 def test_certificate_is_changed_by_the_hook(own_suite, tmp_path):

@@ -1,5 +1,5 @@
 /* Without skalibs: tlsrun and tlsd are of two worlds. */
-#include "tls/handover.h"
+#include "lib/tlshandover.h"
 
 #include <errno.h>
 #include <string.h>
@@ -44,7 +44,7 @@ connect_now(char const *path)
 static size_t
 put(char *out, char const *field)
 {
-	size_t n = strnlen(field, HANDOVER_TEXT - 1);
+	size_t n = strnlen(field, TLSHANDOVER_TEXT - 1);
 
 	memcpy(out, field, n);
 	out[n] = 0;
@@ -78,10 +78,10 @@ send_record(int sock, char *text, size_t n, int const *fds)
 }
 
 int
-handover_send(char const *path, struct handover const *h)
+tlshandover_send(char const *path, struct tlshandover const *h)
 {
 	int const fds[FDS] = { h->control, h->net, h->clear };
-	char text[2 * HANDOVER_TEXT];
+	char text[2 * TLSHANDOVER_TEXT];
 	size_t n = put(text, h->session);
 	int s = connect_now(path);
 	int r, e;
@@ -112,12 +112,12 @@ passed(struct msghdr *m, int *fds)
 
 /* Takes the two fields of text[0..n).  1, 0 */
 static int
-parse(char const *text, size_t n, struct handover *h)
+parse(char const *text, size_t n, struct tlshandover *h)
 {
 	size_t a = strnlen(text, n);
 	size_t b = a < n ? strnlen(text + a + 1, n - a - 1) : 0;
 
-	if (a + b + 2 != n || a >= HANDOVER_TEXT || b >= HANDOVER_TEXT)
+	if (a + b + 2 != n || a >= TLSHANDOVER_TEXT || b >= TLSHANDOVER_TEXT)
 		return 0;
 	memcpy(h->session, text, a + 1);
 	memcpy(h->remote, text + a + 1, b + 1);
@@ -125,10 +125,10 @@ parse(char const *text, size_t n, struct handover *h)
 }
 
 int
-handover_receive(int sock, struct handover *h)
+tlshandover_receive(int sock, struct tlshandover *h)
 {
 	union control control;
-	char text[2 * HANDOVER_TEXT];
+	char text[2 * TLSHANDOVER_TEXT];
 	struct iovec v = { text, sizeof text };
 	struct msghdr m;
 	int fds[sizeof control / sizeof(int)];
