@@ -1,9 +1,11 @@
 """Shared by prog and flow tests: a home directory of one's own, programs in it."""
 import atexit
+import fcntl
 import functools
 import os
 import pathlib
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -39,6 +41,27 @@ def env(home, **more):
          "POSTERN_HOME": str(home), "LC_ALL": "C"}
     e.update(more)
     return e
+
+
+def free_port(host="127.0.0.1"):
+    """A port that nobody has and nobody else is given: below those that the
+    kernel gives to clients, one after the other, over all test runs on this
+    machine."""
+    with open("/tmp/postern-test-port", "a+") as f:
+        fcntl.flock(f, fcntl.LOCK_EX)
+        f.seek(0)
+        last = f.read()
+        port = int(last) if last.isdigit() else 20000
+        for _ in range(12000):
+            port = port + 1 if 20000 <= port < 32000 else 20000
+            try:
+                with socket.create_server((host, port)):
+                    break
+            except OSError:
+                pass
+        f.truncate(0)
+        f.write(str(port))
+    return port
 
 
 def wipe(path):

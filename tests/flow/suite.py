@@ -17,9 +17,7 @@ SERVICES = ["queued", "authd", "tlsd", "send", "smtpd", "pop3"]
 HOST = "mx.test.example"
 
 
-def free_port(host="127.0.0.1"):
-    with socket.create_server((host, 0)) as s:
-        return s.getsockname()[1]
+free_port = postern.free_port
 
 
 def wait_until(true, seconds=10, what="condition"):

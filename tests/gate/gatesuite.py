@@ -25,9 +25,7 @@ def until(what, seconds=15, say=lambda: ""):
         time.sleep(0.005)
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+free_port = postern.free_port
 
 
 def empty_tree(queue, mailboxes):

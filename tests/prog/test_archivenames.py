@@ -44,7 +44,8 @@ def pack(scratch, form, *more, files=("evil.exe", "b.txt")):
         (d / f).parent.mkdir(exist_ok=True)
         (d / f).write_bytes(b"MZ" + bytes(700))
     # not into a pipe, where it adds zeros
-    subprocess.run(["bsdtar", "-cf", scratch / "packed", "--format", form, *more, "-C", d, *files], check=True)
+    subprocess.run(["bsdtar", "-cf", scratch / "packed", "--format", form, *more, "-C", d, *files], check=True,
+                   env={**os.environ, "LC_ALL": "C.UTF-8"})
     return (scratch / "packed").read_bytes()
 
 

@@ -176,9 +176,7 @@ def qmqpc(queue, *servers, body=BODY, env=envelope(b"s@a.example", b"r@b.example
     return r.returncode
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
+free_port = postern.free_port
 
 
 def test_qmqpc_sends_the_message_and_believes_a_k(queue):

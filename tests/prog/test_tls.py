@@ -516,13 +516,14 @@ def test_nothing_is_read_before_the_program_asks(tlsd):
 
 def test_program_that_goes_without_asking_leaves_nothing(own):
     own.start()
-    connect(own)
+    held = connect(own)     # not to end meanwhile
     before = own.sessions()
     programs = [Program(own, pair()[1]) for _ in range(20)]
     wait_until(lambda: own.sessions() >= before + 60, what="offers have arrived")
     for p in programs:
         p.close()
     wait_until(lambda: own.sessions() <= before, what="descriptors are closed")
+    held[0].close()
 
 
 # others
