@@ -8,6 +8,15 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import postern  # noqa: E402
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """tmp_path below a directory of this run's own: pytest closes the one that
+    all runs share to other users, which may be at work in it for another run."""
+    if not config.option.basetemp:
+        config.option.basetemp = tempfile.mkdtemp(prefix="postern-pytest.")
+        config.add_cleanup(lambda: postern.wipe(config.option.basetemp))
+
+
 @pytest.fixture
 def scratch():
     """A directory that other uids can reach; removed afterwards."""

@@ -6,11 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/crc32c.h"
 
-enum { START = 64 };		/* bytes that the checksum is of */
+enum {
+	START = 64,		/* bytes that the checksum is of */
+	TRIES = 20		/* listings, while files are renamed */
+};
 
 struct file {
 	char name[LOGFILES_NAME];
@@ -157,6 +161,14 @@ same(struct list const *a, struct list const *b)
 	return 1;
 }
 
+static void
+pause_a_little(void)
+{
+	static struct timespec const t = { 0, 20000000 };
+
+	nanosleep(&t, 0);
+}
+
 /* Two readings that agree; the caller frees list->file.  1, -1. */
 static int
 list_make(struct logfiles const *l, struct list *list)
@@ -175,9 +187,10 @@ list_make(struct logfiles const *l, struct list *list)
 			memcpy(list->file, again.file,
 			    again.n * sizeof *list->file);
 			list->n = again.n;
+			pause_a_little();
 			r = -1;
 			errno = EAGAIN;
-		} while (++tries < 10);
+		} while (++tries < TRIES);
 	free(again.file);
 	if (r == -1) {
 		free(list->file);
@@ -215,8 +228,9 @@ open_file(struct logfiles *l, struct file const *f, int last)
 	int fd = openat(l->dir, f->name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 
+	/* some loggers make a file, and let others read it then */
 	if (fd == -1)
-		return errno == ENOENT ? 0 : -1;
+		return errno == ENOENT || errno == EACCES ? 0 : -1;
 	if (fstat(fd, &st) == -1 || (uint64_t)st.st_ino != f->inode) {
 		close(fd);
 		return 0;
@@ -258,6 +272,8 @@ open_at(struct logfiles *l, struct list const *list, struct logplace const *p)
 		i++;
 	if (p && p->inode && i < list->n) {
 		r = open_file(l, list->file + i, i + 1 == list->n);
+		if (r == 0)
+			return 0;
 		if (r == 1)
 			r = continues(l, p);
 		if (r == 1) {
@@ -301,6 +317,18 @@ open_directory(struct logfiles *l, char const *path)
 	return l->dir != -1 ? 1 : errno == ENOENT ? 0 : -1;
 }
 
+/* Is the file of the place among them? */
+static int
+has_place(struct list const *list, struct logplace const *p)
+{
+	size_t i;
+
+	for (i = 0; i < list->n; i++)
+		if (list->file[i].inode == p->inode)
+			return 1;
+	return !p->inode;
+}
+
 int
 logfiles_open(struct logfiles *l, char const *path,
     struct logplace const *from)
@@ -324,12 +352,17 @@ logfiles_open(struct logfiles *l, char const *path,
 			logfiles_close(l);
 			return 0;
 		}
-		r = open_at(l, &list, from);
+		/* it may just be getting another name */
+		r = from && tries < TRIES / 2 && !has_place(&list, from) ? 0 :
+		    open_at(l, &list, from);
 		free(list.file);
-	} while (r == 0 && ++tries < 10);
+		if (r == 0)
+			pause_a_little();
+	} while (r == 0 && ++tries < TRIES);
+	/* nanosleep and close leave errno alone */
 	if (r == 1)
 		return 1;
-	if (r == 0)
+	if (r == 0 && errno != EACCES)
 		errno = EAGAIN;
 	logfiles_close(l);
 	return -1;
@@ -345,11 +378,22 @@ logfiles_stop(struct logfiles *l, uint64_t offset, uint64_t time)
 		l->place.start = 0;
 }
 
+/* Does the open file still have a name?  A listing may miss it while it gets
+ * another one.
+ */
+static int
+is_named(struct logfiles const *l)
+{
+	struct stat st;
+
+	return fstat(l->fd, &st) == 0 && st.st_nlink > 0;
+}
+
 /* In the place of a file that is gone comes the oldest that is left: all that
  * were older have been read, and files go in the order of their age.
  */
 static int
-step(struct logfiles *l, struct list const *list)
+step(struct logfiles *l, struct list const *list, int patient)
 {
 	size_t i;
 
@@ -358,6 +402,8 @@ step(struct logfiles *l, struct list const *list)
 			break;
 	if (i + 1 == list->n)
 		return -2;
+	if (i == list->n && patient && is_named(l))
+		return 0;
 	if (i < list->n && !l->finished) {
 		l->finished = 1;
 		return 1;
@@ -389,9 +435,11 @@ logfiles_next(struct logfiles *l, uint64_t offset, uint64_t time)
 	do {
 		if (list_make(l, &list) == -1)
 			return -1;
-		r = step(l, &list);
+		r = step(l, &list, tries < TRIES - 1);
 		free(list.file);
-	} while (r == 0 && ++tries < 10);
+		if (r == 0)
+			pause_a_little();
+	} while (r == 0 && ++tries < TRIES);
 	return r == -2 ? 0 : r;
 }
 

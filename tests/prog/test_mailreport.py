@@ -245,3 +245,31 @@ def test_hundred_thousand_lines_in_little_memory(home, services):
                        cwd=home, env=postern.env(home, TZ="UTC0"), capture_output=True, text=True)
     assert counts(r.stdout)["messages"] == 10000 and counts(r.stdout)["refused"] == 26000
     assert int(r.stdout.split("KB ")[1]) < 40000
+
+
+LOGGERS = {"s6-log": ["s6-log", "-b", "t", "n500", "s4096"], "multilog": ["multilog", "t", "n500", "s4096"],
+           "svlogd": ["svlogd", "-t"]}
+
+
+@pytest.mark.parametrize("logger", LOGGERS)
+def test_no_line_is_lost_or_counted_twice_while_a_logger_rotates(home, logger):
+    where = home / "log/smtpd"
+    if logger == "svlogd":
+        (where / "config").write_text("s4096\nn500\n")
+    where.chmod(0o755)
+    p = subprocess.Popen([*LOGGERS[logger], where], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while not (where / "current").exists() and time.monotonic() < deadline:
+        time.sleep(.02)
+    sums, lines = [], 0
+    for burst in (1, 700, 3, 1200, 50, 900, 400):
+        for i in range(burst):
+            p.stdin.write(b"listen: ok 4711 mx:192.0.2.1:25 :192.0.2.7::40000 session=s\n")
+        p.stdin.flush()
+        lines += burst
+        sums.append(metrics(home)["postern_connections_total"])
+    p.stdin.close()
+    p.wait(20)
+    assert len(list(where.glob("@*"))) > 20
+    assert metrics(home)["postern_connections_total"] == lines
+    assert sums == sorted(sums)
