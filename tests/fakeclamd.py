@@ -152,6 +152,12 @@ class FakeClamd:
             c.sendall(data[i:i + 1])
 
     def close(self):
+        # wakes the thread in accept(), which might otherwise be let loose on
+        # another socket that gets this descriptor's number
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.socket.close()
         for c in self.open:
             c.close()

@@ -61,6 +61,12 @@ class FakeSpamd:
             b"True" if self.score >= 5 else b"False", self.score))
 
     def close(self):
+        # wakes the thread in accept(), which might otherwise be let loose on
+        # another socket that gets this descriptor's number
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.socket.close()
         for c in self.open:
             c.close()

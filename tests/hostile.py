@@ -69,7 +69,7 @@ class Smtp:
         if tls and not at_once:
             self.answers = {**NORMAL, "EHLO": self._ehlo, "STARTTLS": b"220 go\r\n", **answers}
         self.end = end      # a regular expression: what ends a message
-        self.sessions, self.stopped = [], False
+        self.sessions, self.stopped, self.trouble = [], False, []
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.sock = socket.create_server((host, port), family=family, backlog=128)
         self.host, self.port = host, self.sock.getsockname()[1]
@@ -104,8 +104,12 @@ class Smtp:
         while not self.stopped:
             try:
                 conn, peer = self.sock.accept()
-            except OSError:
-                return
+            except OSError as e:
+                if self.stopped:
+                    return
+                self.trouble.append(e)
+                time.sleep(0.01)
+                continue
             session = Session()
             session.peer, session.conn = peer, conn
             self.sessions.append(session)

@@ -135,6 +135,11 @@ class Front:
         return self.log.read()
 
     def end(self):
+        # wakes the thread in accept(): see fakeclamd.py
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
         self.listener.close()
         for p in self.processes:
             try:

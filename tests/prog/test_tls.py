@@ -519,7 +519,8 @@ def test_program_that_goes_without_asking_leaves_nothing(own):
     held = connect(own)     # not to end meanwhile
     before = own.sessions()
     programs = [Program(own, pair()[1]) for _ in range(20)]
-    wait_until(lambda: own.sessions() >= before + 60, what="offers have arrived")
+    # three each; some of those before may have been on their way out
+    wait_until(lambda: own.sessions() >= before + 50, what="offers have arrived")
     for p in programs:
         p.close()
     wait_until(lambda: own.sessions() <= before, what="descriptors are closed")
