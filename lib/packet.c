@@ -69,7 +69,8 @@ int
 packet_listen(char const *path, int mode, int backlog)
 {
 	struct sockaddr_un a;
-	int s;
+	mode_t old;
+	int s, r;
 
 	if (address(&a, path) == -1)
 		return -1;
@@ -77,8 +78,11 @@ packet_listen(char const *path, int mode, int backlog)
 	if (s == -1)
 		return -1;
 	unlink(path);
-	if (bind(s, (struct sockaddr *)&a, sizeof a) == -1 ||
-	    chmod(path, mode) == -1 || listen(s, backlog) == -1)
+	/* from the start, or who comes early is told that he may not */
+	old = umask(0777 & ~mode);
+	r = bind(s, (struct sockaddr *)&a, sizeof a);
+	umask(old);
+	if (r == -1 || listen(s, backlog) == -1)
 		return close_keep_errno(s);
 	return s;
 }
