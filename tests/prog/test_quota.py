@@ -290,7 +290,10 @@ def test_fifty_deliveries_at_once_exceed_by_less_than_fifty_messages(domain):
     assert len(warnings(domain)) <= 1
     # and no more from now on
     assert domain.to() == 100
-    # the sum is right after all of them
+    # what was delivered while another one counted may be missing in the sum,
+    # until the next count
+    [f.unlink() for f in domain.box.rglob("maildirsize")]
+    assert domain.to() == 100
     sums = [tuple(map(int, l.split())) for l in domain.sizes()[1:]]
     assert [sum(x) for x in zip(*sums)] == [
         sum(f.stat().st_size for f in domain.new(domain.box)), len(domain.new(domain.box))]
