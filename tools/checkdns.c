@@ -39,6 +39,16 @@ keep(struct records *r, struct answer *a)
 	}
 }
 
+/* A host name; or an address, for ptr. */
+static int
+askable(char const *name)
+{
+	struct ipaddr a;
+	size_t n = strlen(name);
+
+	return resolve_valid(name, n) || ipaddr_scan(name, n, &a);
+}
+
 /* The records of that type. */
 static struct records *
 records(char const *type, char const *name)
@@ -49,7 +59,7 @@ records(char const *type, char const *name)
 
 	memset(&r, 0, sizeof r);
 	r.known = -1;
-	if (!resolve_valid(name, strlen(name)) || resolve_start(&q) == -1)
+	if (!askable(name) || resolve_start(&q) == -1)
 		return &r;
 	if (resolve_ask(&q, "d", type, name) == 1 &&
 	    resolve_answer(&q, &a) == 1)
@@ -112,16 +122,12 @@ is_own(struct machine const *m, char const *text)
 static void
 check_back(struct machine const *m, char const *address)
 {
-	struct resolve q = RESOLVE_ZERO;
-	struct answer a;
-	char const *v = 0;
+	struct records *r = records("ptr", address);
+	char const *v = next(r, 0);
 
-	if (resolve_start(&q) == -1)
-		return;
-	if (resolve_ask(&q, "d", "ptr", address) == 1 &&
-	    resolve_answer(&q, &a) == 1)
-		v = resolve_value(&a);
-	if (v && strcasecmp(v, m->me.s) == 0)
+	if (r->known == -1)
+		finding_note("no answer about the name of %s", address);
+	else if (v && strcasecmp(v, m->me.s) == 0)
 		finding_ok("%s is called %s", address, v);
 	else if (v)
 		finding_warn("many hosts refuse mail then", "have whoever"
@@ -131,7 +137,6 @@ check_back(struct machine const *m, char const *address)
 		finding_warn("many hosts refuse mail then", "have whoever"
 		    " gives you the address make a PTR record",
 		    "%s has no name", address);
-	resolve_end(&q);
 }
 
 /* Address and name of this host. */
@@ -143,14 +148,20 @@ check_host(struct machine const *m)
 	unsigned int n = 0, i;
 	struct records *r;
 	char const *v;
-	int own = 0;
+	int own = 0, unknown = 0;
 
 	for (i = 0; i < 2; i++) {
 		r = records(types[i], m->me.s);
+		unknown |= r->known == -1;
 		for (v = next(r, 0); v && n < 8; v = next(r, v)) {
 			snprintf(found[n++], IPADDR_FMT, "%.45s", v);
 			own |= is_own(m, v);
 		}
+	}
+	if (!n && unknown) {
+		finding_warn("it is not known whether it can be found",
+		    "doctor resolver", "no answer about %s", m->me.s);
+		return;
 	}
 	if (!n) {
 		finding_bad("nobody finds this host", "publish what"
@@ -264,7 +275,10 @@ ask_list(struct ipaddr const *a, char const *list, size_t n)
 	r = records("a", name);
 	v = next(r, 0);
 	ipaddr_fmt(text, a);
-	if (!v || strncmp(v, "127.", 4) != 0)
+	if (r->known == -1)
+		finding_note("%.*s gives no answer about %s", (int)n, list,
+		    text);
+	else if (!v || strncmp(v, "127.", 4) != 0)
 		finding_ok("%s is not on %.*s", text, (int)n, list);
 	else if (strncmp(v, "127.255.255.", 12) == 0)
 		finding_warn("it does not answer your resolver", "read its"

@@ -31,8 +31,10 @@ def zone():
 @pytest.fixture(scope="module")
 def dns(zone):
     def answer(q):
-        found = zone.get((q.name, q.kind))
-        if found is not None:
+        found = zone.get((q.name, q.kind), ())
+        if found is None:
+            return q.reply(rcode=5)
+        if found or (q.name, q.kind) in zone:
             return q.reply(*found)
         return q.reply(rcode=0 if any(n == q.name for n, _ in zone) else 3)
     with DnsStub(answer) as stub:
@@ -196,6 +198,21 @@ def test_a_dead_resolver_is_bad(suite, dns):
     class Nobody:
         address = "127.0.0.1:1"
     one(doctor(suite, Nobody, "resolver", code=2), "bad", "the resolver does not answer")
+    # and nothing is claimed that nobody has said
+    found = doctor(suite, Nobody, "dns")
+    one(found, "warning", f"no answer about {HOST}")
+    assert not [f for f in found if f["grade"] in ("ok", "bad")], found
+
+
+def test_an_address_whose_name_is_not_told_is_not_called_nameless(suite, dns, zone):
+    key = "9.2.0.192.in-addr.arpa", PTR
+    zone[key] = None            # the stub refuses
+    try:
+        found = doctor(suite, dns, "dns")
+        one(found, "note", "no answer about the name of 192.0.2.9")
+        assert not [f for f in found if "has no name" in f["what"]]
+    finally:
+        zone[key] = ZONE[key]
 
 
 def test_text_for_people_and_wrong_use(suite, dns):
