@@ -177,6 +177,17 @@ hello(struct talk *talk, struct target const *t)
 	return r == 1 ? code / 100 == 2 : r;
 }
 
+static void
+must_hello(struct talk *talk, struct target const *t)
+{
+	int r = hello(talk, t);
+
+	if (r == -1)
+		strerr_diefu2sys(EXIT_TEMP, "talk to ", t->domain);
+	if (r == 0)
+		strerr_dief2x(EXIT_TEMP, t->domain, " does not let us in");
+}
+
 /* RSET, MAIL, RCPT.  1 done, *code is RCPT's or, if that was refused, MAIL's;
  * 0, -1 the conversation is over.
  */
@@ -204,8 +215,8 @@ relay_test(struct talk *talk, struct target const *t, unsigned int i,
 
 	say(talk, "\nRelay test", i + 1);
 	for (tries = 0; tries < 2 && r != 1; tries++) {
-		if (talk->fd == -1 && hello(talk, t) != 1)
-			strerr_diefu2sys(EXIT_TEMP, "talk to ", t->domain);
+		if (talk->fd == -1)
+			must_hello(talk, t);
 		r = ask(talk, t, &tests[i], &code);
 		if (r != 1)
 			talk_close(talk);
@@ -273,8 +284,7 @@ smuggling_tests(struct talk *talk, struct target const *t, struct count *count)
 	for (i = 0; i < ENDINGS; i++) {
 		say(talk, "\nSmuggling test", i + 1);
 		caught = 0;
-		if (hello(talk, t) != 1)
-			strerr_diefu2sys(EXIT_TEMP, "talk to ", t->domain);
+		must_hello(talk, t);
 		r = smuggle(talk, t, &endings[i], &caught);
 		if (r == 0 && !caught)
 			strerr_dief3x(EXIT_TEMP, t->mailbox, " was refused, or"

@@ -84,6 +84,12 @@ def test_endless_reply_ends(home):
     assert r.returncode == 111
 
 
+def test_server_that_lets_nobody_in_is_named(home):
+    with Smtp(GREETING=b"554 no\r\n") as server:
+        r = relaytest(home, "-p", server.port, server.host)
+    assert r.returncode == 111 and "does not let us in" in r.stderr
+
+
 def test_arguments_cannot_hold_commands(home):
     for bad in ("a\nb", "a b", "<x>", "", "x" * 300):
         assert relaytest(home, "-d", bad, "127.0.0.1").returncode == 100
