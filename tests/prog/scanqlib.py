@@ -13,12 +13,14 @@ QUEUE = """#!/bin/sh
 # takes a message as qmail-queue does, and keeps all that it is given
 n=$(ls -d "$RECORD"/[0-9]* 2>/dev/null | wc -l)
 d=$RECORD/$n
-mkdir "$d"
-cat >"$d/message"
-cat <&1 >"$d/envelope"
-cp /proc/$$/environ "$d/environment"
-ls -l /proc/$$/fd >"$d/descriptors"
-echo $$ >"$d/pid"
+{
+	mkdir "$d" &&
+	cat >"$d/message" &&
+	cat <&1 >"$d/envelope" &&
+	cp /proc/$$/environ "$d/environment" &&
+	ls -l /proc/$$/fd >"$d/descriptors" &&
+	echo $$ >"$d/pid"
+} || exit 81
 [ ! -s "$RECORD/text" ] || cat "$RECORD/text" >&4
 exit "$(cat "$RECORD/code" 2>/dev/null || echo 0)"
 """
@@ -121,8 +123,9 @@ class Scanq:
         return r
 
     def queued(self):
-        """Directories of what the fake queue has taken, in order."""
-        return sorted((d for d in self.record.iterdir() if d.is_dir()), key=lambda d: int(d.name))
+        """Directories of what the fake queue has taken, in order; the pid is the
+        last that it writes there."""
+        return sorted((p.parent for p in self.record.glob("*/pid")), key=lambda d: int(d.name))
 
 
 def lines(directory):

@@ -64,7 +64,7 @@ def test_a_failing_call_frees_nothing_that_is_forbidden(scanq):
         assert (r.code == 0 and kept(r.queued[0])) or (put_off(r.code) and not r.queued), where
 
 
-@pytest.mark.parametrize("most", range(7, 12))
+@pytest.mark.parametrize("most", range(7, 16))
 def test_few_descriptors(scanq, most):
     """Below 7 even the caller's own are too many."""
     r = scanq.run(GOOD, under=["prlimit", f"--nofile={most}"])
