@@ -84,7 +84,8 @@ users/authd: users/login.o users/account.o users/guess.o users/helper.o users/or
 	users/usage.o users/errand.o users/roaming.o users/textfile.o
 users/rehash: users/account.o $(VUSER)
 users/clearopensmtp: users/roaming.o users/textfile.o
-rblcheck/dnsq: rblcheck/asker.o rblcheck/dnspacket.o rblcheck/jail.o rblcheck/resolvers.o
+rblcheck/dnsq: rblcheck/asker.o rblcheck/dnspacket.o rblcheck/jail.o rblcheck/resolvers.o \
+	lib/clock.o
 RBL = rblcheck/answers.o rblcheck/blocked.o rblcheck/lists.o rblcheck/dnsrun.o rblcheck/lookup.o rblcheck/report.o rblcheck/through.o
 rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname: $(RBL)
 rblcheck/clientname: rblcheck/ident.o
@@ -132,7 +133,7 @@ tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \
 	tools/checkmail.o tools/checkdns.o tools/talk.o
 
 tls/tlsd: tls/worker.do tls/conn.do tls/pump.do tls/keys.do tls/tickets.do tls/settings.do \
-	lib/tlshandover.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/rolebecome.do
+	lib/tlshandover.do lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/rolebecome.do
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
 
 LIB = lib/libpostern.a
@@ -165,7 +166,7 @@ $(ARCHIVE_PROGRAMS): scanq/archivenames.do scanq/filename.do scanq/words.do \
 		scanq/decode.do scanq/walkout.do scanq/walkwire.do lib/sandbox.do
 	@echo link $@
 	@$(LD.glibc) -o $@ $^ -l:libarchive.a -llzma -lz -lbz2 -lzstd
-tls/tlsconnect: tls/stream.do lib/sandbox.do
+tls/tlsconnect: tls/stream.do lib/clock.do lib/sandbox.do
 tls/tlsconnect: LIBS = -lssl -lcrypto
 tools/certinfo: LIBS = -lcrypto
 

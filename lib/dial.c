@@ -6,29 +6,21 @@
 #include <poll.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
-static uint64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+#include "lib/clock.h"
 
 /* 1 connected; -1 */
 static int
 wait_for(int fd, unsigned int seconds)
 {
 	struct pollfd p = { fd, POLLOUT, 0 };
-	uint64_t until = now() + (uint64_t)seconds * 1000, at;
+	uint64_t until = clock_ms() + (uint64_t)seconds * 1000, at;
 	int r, e = 0;
 	socklen_t n = sizeof e;
 
 	do {
-		at = now();
+		at = clock_ms();
 		if (at >= until) {
 			errno = ETIMEDOUT;
 			return -1;

@@ -13,6 +13,7 @@
 
 #include <skalibs/types.h>
 
+#include "lib/clock.h"
 #include "lib/crc32c.h"
 #include "lib/limits.h"
 #include "lib/packet.h"
@@ -100,25 +101,16 @@ ignore_signals(void)
 	done = 1;
 }
 
-static uint64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
 /* Is fd ready within WAIT_PROGRAM?  1; 0 no; -1. */
 static int
 ready(int fd, short events)
 {
 	struct pollfd p = { fd, events, 0 };
-	uint64_t end = now() + WAIT_PROGRAM, t;
+	uint64_t end = clock_seconds() + WAIT_PROGRAM, t;
 	int r;
 
 	do {
-		t = now();
+		t = clock_seconds();
 		r = poll(&p, 1, t < end ? (end - t) * 1000 : 0);
 	} while (r == -1 && errno == EINTR);
 	return r;

@@ -5,17 +5,15 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "lib/clock.h"
 
 static uint64_t
 monotonic(io *i)
 {
-	struct timespec t;
-
 	(void)i;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
+	return clock_seconds();
 }
 
 /* 1 ready, -1 with errno */

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/allreadwrite.h>
 
+#include "lib/clock.h"
 #include "lib/spawn.h"
 
 enum {
@@ -21,15 +21,6 @@ enum {
 };
 
 extern char **environ;
-
-static uint64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 int
 resolve_start(struct resolve *n)
@@ -53,7 +44,7 @@ resolve_start(struct resolve *n)
 		return -1;
 	}
 	n->fd = s[0];
-	n->until = now() + WAIT;
+	n->until = clock_ms() + WAIT;
 	n->line.len = n->used = 0;
 	return 1;
 }
@@ -113,7 +104,7 @@ static int
 more(struct resolve *n)
 {
 	struct pollfd p = { n->fd, POLLIN, 0 };
-	uint64_t at = now();
+	uint64_t at = clock_ms();
 	ssize_t r;
 
 	if (at >= n->until || n->line.len > LINE ||

@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/types.h>
 
+#include "lib/clock.h"
 #include "lib/session.h"
 #include "lib/tlshandover.h"
 
@@ -75,21 +75,12 @@ hand_over(struct ucspitls *t)
 	return r;
 }
 
-static uint64_t
-milliseconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Some bytes.  Their number; 0 at the end; -1. */
 static ssize_t
 hear(int fd, char *s, size_t max, uint64_t until)
 {
 	struct pollfd p = { fd, POLLIN, 0 };
-	uint64_t now = milliseconds();
+	uint64_t now = clock_ms();
 	int r;
 
 	do {
@@ -98,7 +89,7 @@ hear(int fd, char *s, size_t max, uint64_t until)
 			return -1;
 		}
 		r = poll(&p, 1, until - now);
-		now = milliseconds();
+		now = clock_ms();
 	} while (r == 0 || (r == -1 && errno == EINTR));
 	return r == -1 ? -1 : read(fd, s, max);
 }
@@ -170,7 +161,7 @@ ucspitls_ready(struct ucspitls *t)
 int
 ucspitls_start(struct ucspitls *t, unsigned int seconds)
 {
-	uint64_t until = milliseconds() + (uint64_t)seconds * 1000;
+	uint64_t until = clock_ms() + (uint64_t)seconds * 1000;
 	char facts[FACTS];
 	char const *protocol;
 	size_t n;

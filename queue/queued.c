@@ -17,6 +17,7 @@
 #include <skalibs/strerr.h>
 #include <skalibs/types.h>
 
+#include "lib/clock.h"
 #include "lib/control.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
@@ -255,12 +256,12 @@ start_missing(struct master *m)
 {
 	unsigned int i;
 
-	if (m->stop || store_now() < m->next)
+	if (m->stop || clock_ms() < m->next)
 		return;
 	for (i = 0; i < m->st.set.workers; i++) {
 		if (m->worker[i])
 			continue;
-		m->next = store_now() + PAUSE;
+		m->next = clock_ms() + PAUSE;
 		start_worker(m, i);
 		return;
 	}
@@ -330,14 +331,14 @@ supervise(struct master *m, sigset_t const *mask)
 		if (sig == SIGHUP)
 			tell_workers(m, SIGHUP);
 		if (sig == SIGTERM && !m->stop) {
-			m->stop = store_now() + STOP;
+			m->stop = clock_ms() + STOP;
 			tell_workers(m, SIGTERM);
 		}
 		reap(m);
 		start_missing(m);
 		if (m->stop && !tell_workers(m, 0))
 			return;
-		if (m->stop && store_now() > m->stop)
+		if (m->stop && clock_ms() > m->stop)
 			tell_workers(m, SIGKILL);
 	}
 }

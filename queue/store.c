@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/msgfile.h"
 
 /* inodes that must be free: one each for the messages that all workers may
@@ -34,15 +35,6 @@ store_id(struct store *st, uint64_t *microseconds)
 	return u * 1000 + st->number;
 }
 
-uint64_t
-store_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * (uint64_t)1000 + t.tv_nsec / 1000000;
-}
-
 /* A file system without a fixed number of inodes says that it has none. */
 static int
 look(uint64_t reserve)
@@ -60,7 +52,7 @@ look(uint64_t reserve)
 int
 store_full(struct store *st)
 {
-	uint64_t second = store_now() / 1000;
+	uint64_t second = clock_ms() / 1000;
 
 	if (second != st->checked) {
 		st->full = look(st->set.reserve);

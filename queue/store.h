@@ -50,6 +50,4 @@ extern int store_move(char const *from, char const *to);
 /* Removes files from tmp/ that belong to this worker (all with -1). */
 extern void store_sweep(int number);
 
-extern uint64_t store_now(void);	/* monotonic milliseconds */
-
 #endif

@@ -15,6 +15,7 @@
 #include <skalibs/strerr.h>
 #include <skalibs/types.h>
 
+#include "lib/clock.h"
 #include "lib/enqueue.h"
 #include "lib/exitcode.h"
 #include "lib/limits.h"
@@ -268,7 +269,7 @@ serve(struct worker *w, struct client *c, char const *s, size_t n)
 {
 	int writing = c->state == WRITING;
 
-	c->since = store_now();
+	c->since = clock_ms();
 	if (*s == 'N' && !writing)
 		return begin(w, c, s, n);
 	if (*s == 'V' && writing) {
@@ -376,7 +377,7 @@ welcome(struct worker *w)
 		close(sock);
 		return;
 	}
-	c->since = store_now();
+	c->since = clock_ms();
 	w->quiet = 0;
 	enter(w, c, FRESH);
 	hear(w, c);
@@ -410,7 +411,7 @@ patience(struct client const *c)
 static void
 sweep(struct worker *w)
 {
-	uint64_t now = store_now();
+	uint64_t now = clock_ms();
 	struct client *c;
 	unsigned int i;
 
@@ -457,7 +458,7 @@ take_signals(struct worker *w)
 
 	while (read(w->signals, &s, sizeof s) == sizeof s) {
 		if (s.ssi_signo == SIGTERM && !w->drain)
-			w->drain = store_now() + DRAIN;
+			w->drain = clock_ms() + DRAIN;
 		if (s.ssi_signo != SIGHUP || fchdir(w->home) == -1)
 			continue;
 		if (settings_read(&w->st->set) == -1)
@@ -511,7 +512,7 @@ finished(struct worker const *w)
 
 	if (!w->drain)
 		return 0;
-	if (store_now() >= w->drain)
+	if (clock_ms() >= w->drain)
 		return 1;
 	for (i = 0; i < CLIENTS_MAX; i++)
 		if (w->client[i].state == WRITING)

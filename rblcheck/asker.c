@@ -5,11 +5,12 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <libowfat/socket.h>
 #include <libowfat/stralloc.h>
+
+#include "lib/clock.h"
 
 enum { IDLE, UDP, TCP_CONNECT, TCP_READ, DEAD };
 
@@ -18,15 +19,6 @@ enum {
 	PATIENCE = 1500,
 	LONGEST_PATIENCE = 12000
 };
-
-int64_t
-asker_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void
 hang_up(struct attempt *t, int state)
@@ -109,7 +101,7 @@ ask_next(struct asker *a, struct question *q)
 		if (q->at[s].state == DEAD)
 			continue;
 		if (ask(a, q, s) == 1) {
-			q->next = asker_now() + wait;
+			q->next = clock_ms() + wait;
 			return;
 		}
 		hang_up(&q->at[s], DEAD);
@@ -335,7 +327,7 @@ watch(struct asker *a, struct pollfd *p, struct watch *who)
 static int
 pause_of(struct asker const *a)
 {
-	int64_t first = -1, now = asker_now();
+	int64_t first = -1, now = clock_ms();
 	struct question const *q;
 
 	for (q = a->q; q < a->q + ASKER_OPEN; q++) {
@@ -352,7 +344,7 @@ pause_of(struct asker const *a)
 static void
 timers(struct asker *a)
 {
-	int64_t now = asker_now();
+	int64_t now = clock_ms();
 	struct question *q;
 
 	for (q = a->q; q < a->q + ASKER_OPEN; q++)

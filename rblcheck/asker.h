@@ -39,7 +39,7 @@ struct question {
 	int open;
 	char tag[ASKER_TAG + 1];
 	struct dnsname name;
-	int64_t deadline;	/* milliseconds of asker_now */
+	int64_t deadline;	/* clock_ms */
 	int64_t next;		/* time to ask again, or another server */
 	int64_t patience;
 	unsigned int turn;	/* server to ask then */
@@ -60,8 +60,6 @@ struct asker {
 	struct question q[ASKER_OPEN];
 	unsigned int open;
 };
-
-extern int64_t asker_now(void);
 
 /* A free slot, for the caller to set tag, name and deadline in and then to
  * start; 0: none is free.

@@ -18,6 +18,7 @@
 #include <skalibs/strerr.h>
 #include <skalibs/types.h>
 
+#include "lib/clock.h"
 #include "lib/exitcode.h"
 #include "lib/ipaddr.h"
 
@@ -131,13 +132,13 @@ ask(stralloc const *words, uint64_t until,
 {
 	struct dnsrun d = { .fd = -1 };
 	struct pollfd p = { -1, POLLIN, 0 };
-	uint64_t now = lookup_now();
+	uint64_t now = clock_ms();
 
 	if (now >= until)
 		return;
 	if (dnsrun_start(&d, words, (until - now + 999) / 1000) == -1)
 		no_memory();
-	while (d.fd != -1 && (now = lookup_now()) < until) {
+	while (d.fd != -1 && (now = clock_ms()) < until) {
 		p.fd = d.fd;
 		if (poll(&p, 1, until - now) == -1 && errno != EINTR)
 			break;
@@ -244,7 +245,7 @@ main(int argc, char const *const *argv)
 	argv += g.ind;
 	if (!*argv)
 		strerr_dieusage(EXIT_USAGE, USAGE);
-	until = lookup_now() + 1000 * (uint64_t)seconds;
+	until = clock_ms() + 1000 * (uint64_t)seconds;
 	if (names)
 		look_up(paranoid, until);
 	if (owner)

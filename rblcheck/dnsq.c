@@ -21,6 +21,7 @@
 #include "rblcheck/jail.h"
 #include "rblcheck/resolvers.h"
 
+#include "lib/clock.h"
 #include "lib/exitcode.h"
 
 enum {
@@ -124,7 +125,7 @@ number(char *tag, unsigned int u)
 static int
 ask_arguments(int argc, char **argv, int64_t patience)
 {
-	int64_t deadline = asker_now() + patience;
+	int64_t deadline = clock_ms() + patience;
 	struct question *q;
 	struct dnsname name;
 	char text[ASKER_TAG + 1];
@@ -205,7 +206,7 @@ ask_line(char *line, int64_t patience)
 		return;
 	}
 	memcpy(q->tag, tag, strlen(tag) + 1);
-	q->deadline = asker_now() + patience;
+	q->deadline = clock_ms() + patience;
 	asker_start(&all, q);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "rblcheck/lookup.h"
 
 enum { PORT = 113, ANSWER = 1000 };	/* RFC 1413 4: at most 1000 bytes */
@@ -20,7 +21,7 @@ ready(int fd, short events, uint64_t until)
 	int r;
 
 	do {
-		now = lookup_now();
+		now = clock_ms();
 		r = now < until ? poll(&p, 1, (int)(until - now)) : 0;
 	} while (r == -1 && errno == EINTR);
 	return r == 1;

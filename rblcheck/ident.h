@@ -15,7 +15,7 @@ struct ident {
 	unsigned int remote_port, local_port;
 };
 
-/* Asks, until lookup_now() says until.  1 with the name, printable, without
+/* Asks, until clock_ms() says until.  1 with the name, printable, without
  * blanks; 0: none.
  */
 extern int ident_ask(struct ident const *i, uint64_t until,

@@ -1,18 +1,9 @@
 #include "rblcheck/lookup.h"
 
-#include <time.h>
+#include "lib/clock.h"
 
 /* dnsq watches the time itself; this is for one that does not */
 enum { GRACE = 500 };
-
-uint64_t
-lookup_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* answers.h says in which order. */
 static int
@@ -45,7 +36,7 @@ lookup_start(struct lookup *l, struct lists const *lists,
 
 	l->dns.fd = -1;
 	l->dns.pid = 0;
-	l->deadline = lookup_now() + 1000 * (uint64_t)seconds + GRACE;
+	l->deadline = clock_ms() + 1000 * (uint64_t)seconds + GRACE;
 	l->answers.lists = lists;
 	r = questions(&words, lists, what);
 	if (r == 1)
@@ -72,7 +63,7 @@ lookup_read(struct lookup *l)
 int
 lookup_verdict(struct lookup *l, struct verdict *out)
 {
-	if (l->dns.fd != -1 && lookup_now() >= l->deadline)
+	if (l->dns.fd != -1 && clock_ms() >= l->deadline)
 		answers_close(&l->answers, "timeout");
 	return answers_verdict(&l->answers, out);
 }

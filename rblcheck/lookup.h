@@ -12,10 +12,8 @@
 struct lookup {
 	struct answers answers;
 	struct dnsrun dns;	/* its fd is to be polled */
-	uint64_t deadline;	/* milliseconds of lookup_now */
+	uint64_t deadline;	/* clock_ms */
 };
-
-extern uint64_t lookup_now(void);
 
 /* Starts to ask about what: lists_address's text, or a domain name that does
  * not make the questions longer than 253 characters.  Trouble with that is an

@@ -24,6 +24,7 @@
 #include <skalibs/strerr.h>
 #include <skalibs/types.h>
 
+#include "lib/clock.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
 #include "lib/ipaddr.h"
@@ -186,7 +187,7 @@ wait_for(struct lookup *l, uint64_t quiet, struct verdict *v)
 	struct pollfd p[2] = { { -1, POLLIN, 0 }, { -1, POLLIN, 0 } };
 
 	for (;;) {
-		uint64_t now = lookup_now(), until = l->deadline;
+		uint64_t now = clock_ms(), until = l->deadline;
 		int decided = lookup_verdict(l, v);
 
 		if (decided && now >= quiet)
@@ -225,7 +226,7 @@ ask_lists(struct lists const *lists, struct options const *o)
 	struct ipaddr address;
 	stralloc asked = STRALLOC_ZERO;
 	struct verdict v = { .block = 0 };
-	uint64_t start = lookup_now();
+	uint64_t start = clock_ms();
 	int quiet;
 
 	l.answers.enough = o->enough;
@@ -246,7 +247,7 @@ ask_lists(struct lists const *lists, struct options const *o)
 	}
 	if (lists->n)
 		report_answers(&l.answers, "ip", ip, !v.block ? "pass" :
-		    o->mark ? "mark" : "block", lookup_now() - start);
+		    o->mark ? "mark" : "block", clock_ms() - start);
 	if (!v.block)
 		return 0;
 	refusal.list = lists->at[v.list].base;

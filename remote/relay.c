@@ -5,9 +5,9 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/job.h"
 #include "remote/deadhosts.h"
 #include "lib/dial.h"
@@ -17,15 +17,6 @@ enum {
 	TRYING = 900,		/* seconds, before no further host is tried */
 	HANDSHAKE = 120		/* seconds, at most, or timeoutremote */
 };
-
-uint64_t
-relay_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
 
 static int
 socket_early(struct server *s)
@@ -90,7 +81,7 @@ choose_route(struct relay *r, char const *domain, char const *sender)
 {
 	struct settings *s = &r->settings;
 	char const *file;
-	int got = settings_read(s, relay_now(), &file);
+	int got = settings_read(s, clock_seconds(), &file);
 
 	if (got != 1) {
 		read_failed(r, got, file);
@@ -141,7 +132,7 @@ may_reuse(struct relay *r, stralloc const *key)
 {
 	return r->fd != -1 && r->key.len == key->len &&
 	    !memcmp(r->key.s, key->s, key->len) &&
-	    relay_now() - r->opened < r->settings.seconds &&
+	    clock_seconds() - r->opened < r->settings.seconds &&
 	    !io_pending(&r->server.io) && !socket_early(&r->server);
 }
 
@@ -235,7 +226,7 @@ connect_to(struct relay *r, struct ipaddr const *ip, char const *sender)
 	r->server.patience = s->patience;
 	r->server.secure = is_loopback(ip);
 	server_limit(&r->server, 2 * (uint64_t)s->patience);
-	r->opened = relay_now();
+	r->opened = clock_seconds();
 	r->messages = 0;
 	return 1;
 }
@@ -285,12 +276,12 @@ open_host(struct relay *r, struct host const *h, char const *sender)
 static void
 try_hosts(struct relay *r, char const *sender)
 {
-	uint64_t start = relay_now();
+	uint64_t start = clock_seconds();
 	size_t i;
 	int got, e = 0;
 	char text[IPADDR_FMT] = "";
 
-	for (i = 0; i < r->hosts.n && relay_now() - start < TRYING; i++) {
+	for (i = 0; i < r->hosts.n && clock_seconds() - start < TRYING; i++) {
 		if (deadhosts_skip(&r->hosts.at[i].ip))
 			continue;
 		errno = 0;

@@ -41,6 +41,4 @@ extern void relay_message(struct relay *r, char const *domain,
 /* Ends the connection, with QUIT if the server still listens. */
 extern void relay_end(struct relay *r);
 
-extern uint64_t relay_now(void);	/* monotonic seconds */
-
 #endif

@@ -15,6 +15,7 @@
 
 #include <skalibs/selfpipe.h>
 
+#include "lib/clock.h"
 #include "rules/balancers.h"
 #include "rules/children.h"
 #include "rules/connenv.h"
@@ -43,15 +44,6 @@ static struct {
 	struct pollfd *poll;	/* signals, listeners, balancers */
 	pid_t self;
 } state;
-
-static uint64_t
-milliseconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * UINT64_C(1000) + t.tv_nsec / 1000000;
-}
 
 static unsigned int
 connections(void)
@@ -393,7 +385,7 @@ turn(int signals)
 	if (poll(p, 1 + s->listeners + balancers_waiting(),
 	    timeout(accepting, until)) == -1)
 		return;
-	state.now = milliseconds();
+	state.now = clock_ms();
 	if (p[0].revents)	/* first: who has ended makes room */
 		on_signals();
 	serve_waiting();
@@ -430,7 +422,7 @@ server_run(struct server *s)
 	signals = prepare_signals();
 	if (signals == -1 || !state.wait || !state.poll)
 		return -1;
-	state.now = milliseconds();
+	state.now = clock_ms();
 	log_status();
 	while (!finished())
 		turn(signals);

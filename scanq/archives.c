@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "scanq/intake.h"
 #include "scanq/walkrun.h"
 
@@ -85,27 +86,18 @@ list(int fd, struct listing *l)
 		l->take(l->ctx, &bad);
 }
 
-static time_t
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
 void
 archives_list(struct archives *a, walk_take *take, void *ctx)
 {
 	struct listing l = { take, ctx, 0 };
 	struct walk_event more = { .type = WALK_ANOMALY,
 	    .code = WALK_TOO_MANY_NAMES, .s = "", .t = "" };
-	time_t until = seconds() + ARCHIVES_SECONDS;
+	uint64_t until = clock_seconds() + ARCHIVES_SECONDS;
 	size_t i;
 
 	for (i = 0; i < a->n; i++) {
 		l.part = a->archive[i].part;
-		if (seconds() < until)
+		if (clock_seconds() < until)
 			list(a->archive[i].fd, &l);
 		else
 			a->left_out++;

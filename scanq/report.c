@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/date822.h"
 #include "lib/log.h"
 #include "lib/message.h"
@@ -37,15 +38,6 @@ put_clean(stralloc *out, char const *s, size_t n, size_t most)
 			return -1;
 	}
 	return 1;
-}
-
-static uint64_t
-milliseconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
 int
@@ -167,7 +159,7 @@ report_header(stralloc *out, struct report const *r)
 	snprintf(text, sizeof text, "X-Postern-Scan: %s; %s; %lu ms",
 	    s->failed ? "not-scanned" : s->judge.worst >= ACTION_HEADER ?
 	    "noted" : "clean", date,
-	    (unsigned long)(milliseconds() - r->started));
+	    (unsigned long)(clock_ms() - r->started));
 	if (put(out, text) == -1 || put_clamd(out, r) == -1 ||
 	    put_notes(out, &s->judge) == -1 || put(out, "\n") == -1)
 		return -1;
@@ -242,7 +234,7 @@ report_log(struct report const *r)
 	if (n > 1)
 		log_number("recipients", n);
 	log_number("size", r->intake->size);
-	log_number("ms", milliseconds() - r->started);
+	log_number("ms", clock_ms() - r->started);
 	log_clamd(r->scan);
 	log_spamd(&r->scan->spamd);
 	for (i = 0; i < j->findings; i++) {

@@ -8,6 +8,7 @@
 #include <skalibs/sgetopt.h>
 #include <skalibs/strerr.h>
 
+#include "lib/clock.h"
 #include "lib/enqueue.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
@@ -81,17 +82,14 @@ static int
 run(void)
 {
 	struct report r = { &scan, &intake, &envelope, "", 0, 0 };
-	struct timespec t;
 	int code;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	r.started = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	r.started = clock_ms();
 	r.now = (uint64_t)time(0);
 	code = read_all(&r);
 	if (code)
 		return code;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	r.started = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+	r.started = clock_ms();
 	code = scan_settings(&scan);
 	if (!code)
 		code = scan_message(&scan, &intake, &envelope);

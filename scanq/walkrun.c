@@ -8,9 +8,9 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/sandbox.h"
 #include "lib/spawn.h"
 #include "scanq/walkwire.h"
@@ -169,15 +169,6 @@ walkrun_stop(struct walkrun *w)
 	w->fd = -1;
 }
 
-static long
-milliseconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* More of the stream; bytes, 0 at the end or when the time is over. */
 static ssize_t
 more(struct walkrun *w, char *s, size_t max, long until)
@@ -187,7 +178,7 @@ more(struct walkrun *w, char *s, size_t max, long until)
 	long left;
 
 	for (;;) {
-		left = until - milliseconds();
+		left = until - (long)clock_ms();
 		r = left > 0 ? poll(&p, 1, (int)left) : 0;
 		if (r > 0)
 			r = read(w->fd, s, max);
@@ -221,7 +212,7 @@ walkrun_events(struct walkrun *w, walk_take *take, void *ctx,
     char const **why)
 {
 	static char buf[2 * WALKWIRE_MOST];
-	long until = milliseconds() + WALKRUN_SECONDS * 1000L, k = 0;
+	long until = (long)clock_ms() + WALKRUN_SECONDS * 1000L, k = 0;
 	size_t have = 0;
 	int done = 0;
 	ssize_t r;
@@ -236,7 +227,7 @@ walkrun_events(struct walkrun *w, walk_take *take, void *ctx,
 		}
 	}
 	*why = k == -1 ? "it says what is no event" :
-	    milliseconds() >= until ? "it is too slow" : "it died";
+	    (long)clock_ms() >= until ? "it is too slow" : "it died";
 	walkrun_stop(w);
 	return k != -1 && done && !have;
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/djbunix.h>
@@ -14,6 +13,7 @@
 #include <skalibs/strerr.h>
 
 #include "lib/assign.h"
+#include "lib/clock.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
 #include "lib/job.h"
@@ -55,15 +55,6 @@ struct spawner {
 	uint64_t read_at, now;
 	int closed;		/* send is gone */
 };
-
-static uint64_t
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
 
 static void
 report(uint64_t number, char const *text)
@@ -428,7 +419,7 @@ loop(struct spawner *s, int signals)
 				continue;	/* revents are old ones */
 			strerr_diefu1sys(EXIT_TEMP, "poll");
 		}
-		s->now = seconds();
+		s->now = clock_seconds();
 		react(s, p, workers);
 		pool_tidy(&s->pool, s->now, s->closed);
 	}

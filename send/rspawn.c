@@ -3,12 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/sig.h>
 #include <skalibs/strerr.h>
 
+#include "lib/clock.h"
 #include "lib/control.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
@@ -42,15 +42,6 @@ struct spawner {
 };
 
 extern char **environ;
-
-static uint64_t
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
 
 static void
 nomem_if(int bad)
@@ -400,7 +391,7 @@ loop(struct spawner *s)
 				continue;
 			strerr_diefu1sys(EXIT_TEMP, "poll");
 		}
-		s->now = seconds();
+		s->now = clock_seconds();
 		for (i = 0; i < n; i++)
 			if (p[i].revents)
 				read_answer(s, &s->w[i]);

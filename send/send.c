@@ -7,13 +7,13 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/selfpipe.h>
 #include <skalibs/sig.h>
 #include <skalibs/strerr.h>
 
+#include "lib/clock.h"
 #include "lib/control.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
@@ -54,15 +54,6 @@ struct service {
 	int lock;
 	uint64_t saved;		/* when we noted what has been tried */
 };
-
-static uint64_t
-monotonic(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* Has this not been logged for a minute? */
 static int
@@ -481,7 +472,7 @@ loop(struct service *v)
 		fill(v, p);
 		if (poll(p, FDS, timeout(v, more)) == -1 && errno != EINTR)
 			strerr_diefu1sys(EXIT_TEMP, "poll");
-		v->s.now = monotonic();
+		v->s.now = clock_ms();
 		state_clocks(&v->s);
 		react(v, p);
 		more = work(v);
@@ -495,7 +486,7 @@ loop(struct service *v)
 static void
 init_send(struct send *s)
 {
-	s->now = monotonic();
+	s->now = clock_ms();
 	state_clocks(s);
 	s->channel[LOCAL].name = "local";
 	s->channel[LOCAL].skip = SCHEDULE_LOCAL;

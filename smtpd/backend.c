@@ -9,6 +9,7 @@
 #include <skalibs/djbunix.h>
 #include <skalibs/posixplz.h>
 
+#include "lib/clock.h"
 #include "lib/enqueue.h"
 #include "lib/exitcode.h"
 #include "lib/log.h"
@@ -103,7 +104,7 @@ static int
 program(struct backend *b, struct question const *q)
 {
 	char const *const argv[] = { getenv("RCPTCHECK"), 0 };
-	uint64_t until = program_clock() + ASK_SECONDS;
+	uint64_t until = clock_seconds() + ASK_SECONDS;
 	pid_t pid = -1;
 	int code, text = -1;
 
@@ -143,7 +144,7 @@ ask_lists(struct backend *b, struct question const *q)
 {
 	stralloc helo = STRALLOC_ZERO, domain = STRALLOC_ZERO;
 	size_t at = smtpaddress_at(q->sender->s, q->sender->len);
-	uint64_t until = program_clock() + ASK_SECONDS;
+	uint64_t until = clock_seconds() + ASK_SECONDS;
 	pid_t pid = -1;
 	int code = -1, text = -1;
 

@@ -10,6 +10,7 @@
 #include <skalibs/allreadwrite.h>
 
 #include "lib/assign.h"
+#include "lib/clock.h"
 #include "lib/exitcode.h"
 #include "lib/job.h"
 #include "lib/limits.h"
@@ -29,7 +30,7 @@ static int
 run_checker(char const *const *argv, struct credentials const *c,
     int *started)
 {
-	uint64_t until = program_clock() + CHECK_SECONDS;
+	uint64_t until = clock_seconds() + CHECK_SECONDS;
 	char record[LIMIT_LOGIN + 1];
 	int to, n = snprintf(record, sizeof record, "%s%c%s%c%s%c", c->login,
 	    0, c->password, 0, c->challenge, 0);

@@ -6,12 +6,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/djbunix.h>
 #include <skalibs/posixplz.h>
 
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/spawn.h"
 
@@ -38,15 +38,6 @@ program_start(char const *const *argv, enum program_pipe how, int to,
 	return pid;
 }
 
-uint64_t
-program_clock(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
 void
 program_hear(int fd, char *text, size_t max, uint64_t until)
 {
@@ -55,7 +46,7 @@ program_hear(int fd, char *text, size_t max, uint64_t until)
 	size_t len = 0;
 
 	for (;;) {
-		uint64_t now = program_clock();
+		uint64_t now = clock_seconds();
 		ssize_t n = 0, i;
 
 		if (now < until && poll(&p, 1, (until - now) * 1000) > 0)
@@ -77,7 +68,7 @@ program_end(pid_t pid, uint64_t until)
 	pid_t r;
 
 	while ((r = waitpid(pid, &status, WNOHANG)) == 0 &&
-	    program_clock() < until)
+	    clock_seconds() < until)
 		poll(0, 0, 5);
 	if (r == 0) {
 		kill(pid, SIGKILL);

@@ -17,9 +17,6 @@ enum program_pipe { PROGRAM_WRITES, PROGRAM_READS };
 extern pid_t program_start(char const *const *argv, enum program_pipe how,
     int to, int *ours);
 
-/* Seconds on the clock that "until" is of. */
-extern uint64_t program_clock(void);
-
 /* What it writes goes to text with NUL, printable, as much as fits in max;
  * until it closes its end or the time is over.
  */

@@ -2,8 +2,9 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "lib/clock.h"
 
 enum {
 	ROOM = 16384,		/* a TLS record's */
@@ -22,15 +23,6 @@ struct stream {
 	int fd, clear;
 	struct pipe up, down;	/* to the network, from it */
 };
-
-long
-stream_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
 
 /* The event for which an attempt waits; 0: none, it is over. */
 static short
@@ -56,7 +48,7 @@ stream_wait(SSL *ssl, int result, int fd, long until)
 	if (!p.events)
 		return 0;
 	do {
-		left = until - stream_now();
+		left = until - (long)clock_seconds();
 		if (left <= 0)
 			return -1;
 		r = poll(&p, 1, left > 100000 ? 100000000 : (int)left * 1000);

@@ -9,8 +9,6 @@
  */
 extern int stream_wait(SSL *ssl, int result, int fd, long until);
 
-extern long stream_now(void);	/* monotonic seconds */
-
 /* Both ways, until either side has ended; what the clear side said before its
  * end still goes out.  Both descriptors are non-blocking.
  */

@@ -22,13 +22,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
+#include "lib/clock.h"
 #include "lib/exitcode.h"
 #include "lib/sandbox.h"
 #include "tls/stream.h"
@@ -229,7 +229,7 @@ refused(SSL *ssl)
 static void
 handshake(SSL *ssl, struct wish const *w)
 {
-	long until = stream_now() + w->seconds;
+	long until = (long)clock_seconds() + w->seconds;
 	int r;
 
 	for (;;) {

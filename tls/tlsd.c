@@ -20,9 +20,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
 #include "lib/log.h"
@@ -82,15 +82,6 @@ die(int code, char const *what)
 		log_errno(errno);
 	log_end();
 	_exit(code);
-}
-
-static uint64_t
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec;
 }
 
 static void
@@ -165,7 +156,7 @@ prepare_room(struct tlsd *d)
 static void
 prepare_keys(struct tlsd *d)
 {
-	if (tickets_init(&d->tickets, seconds()) == -1)
+	if (tickets_init(&d->tickets, clock_seconds()) == -1)
 		die(EXIT_TEMP, "unable to draw a random number");
 	d->source.ciphers = d->settings.ciphers;
 	d->keys = &d->one;
@@ -220,7 +211,7 @@ start_missing(struct tlsd *d)
 {
 	unsigned int alive = 0, i;
 
-	tickets_advance(&d->tickets, seconds());
+	tickets_advance(&d->tickets, clock_seconds());
 	for (i = 0; i < CONN_SLOTS; i++)
 		alive += d->process[i].pid &&
 		    d->process[i].generation == d->generation;

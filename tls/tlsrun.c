@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/exec.h>
@@ -25,6 +24,7 @@
 #include <skalibs/strerr.h>
 #include <skalibs/types.h>
 
+#include "lib/clock.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
 #include "lib/log.h"
@@ -130,26 +130,17 @@ offer_later(struct offer const *o, stralloc *edits)
 	put_fd(edits, "SSLWRITEFD", out);
 }
 
-static uint64_t
-seconds(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec;
-}
-
 /* Reads on until two NULs end the answer.  Its length, 0: there is none. */
 static size_t
 read_answer(int fd, char *s)
 {
-	uint64_t end = seconds() + PATIENCE;
+	uint64_t end = clock_seconds() + PATIENCE;
 	struct pollfd p = { fd, POLLIN, 0 };
 	size_t n = 0;
 	ssize_t r;
 
 	while (n < 2 || s[n-1] || s[n-2]) {
-		uint64_t now = seconds();
+		uint64_t now = clock_seconds();
 
 		if (n == ANSWER || now >= end)
 			return 0;

@@ -9,9 +9,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/exitcode.h"
 #include "lib/log.h"
 #include "lib/sandbox.h"
@@ -134,11 +134,8 @@ drain(struct worker *w, struct conns *c)
 static void
 look_at_clock(struct worker *w, struct conns *c)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	c->now = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-	if (tickets_advance(w->tickets, (uint64_t)t.tv_sec) == 1 &&
+	c->now = clock_ms();
+	if (tickets_advance(w->tickets, c->now / 1000) == 1 &&
 	    keys_tickets(w->keys, w->tickets) == -1)
 		die("unable to renew the keys of tickets");
 }

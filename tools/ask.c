@@ -7,21 +7,12 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/spawn.h"
 
 extern char **environ;
-
-static uint64_t
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* Until its end, or the time.  1 it has ended; 0 */
 static int
@@ -32,7 +23,7 @@ collect(int fd, uint64_t until, stralloc *out)
 	ssize_t r;
 	size_t n;
 
-	while (now() < until && poll(&p, 1, until - now()) > 0) {
+	while (clock_ms() < until && poll(&p, 1, until - clock_ms()) > 0) {
 		r = read(fd, s, sizeof s);
 		if (r == 0)
 			return 1;
@@ -77,7 +68,7 @@ ask(char const *const *argv, unsigned int seconds, stralloc *out)
 	out->len = 0;
 	if (pid == -1)
 		return -1;
-	if (!collect(fd, now() + seconds * 1000, out))
+	if (!collect(fd, clock_ms() + seconds * 1000, out))
 		kill(pid, SIGKILL);
 	close(fd);
 	while (waitpid(pid, &status, 0) == -1 && errno == EINTR)

@@ -11,12 +11,12 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/selfpipe.h>
 #include <skalibs/strerr.h>
 
+#include "lib/clock.h"
 #include "lib/control.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
@@ -61,15 +61,6 @@ struct authd {
 	unsigned int top;	/* all from here on are FREE */
 	struct client client[MOST];
 };
-
-static uint64_t
-clock_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void
 drop(struct authd *a, struct client *c)
