@@ -126,6 +126,8 @@ answers_line(struct answers *a, char const *s, size_t n)
 	if (!which(a, &f[0], &i, &txt))
 		return;
 	of = &a->of[i];
+	if (answers_state(a, i) == ANSWER_PENDING)
+		of->ms = a->ms;
 	state = txt ? &of->txt : &of->a;
 	if (is(&f[3], "answer") && txt)
 		read_text(of, s, n);
@@ -151,6 +153,8 @@ answers_close(struct answers *a, char const *why)
 	for (i = 0; i < a->lists->n; i++) {
 		struct answer *of = &a->of[i];
 
+		if (answers_state(a, i) == ANSWER_PENDING)
+			of->ms = a->ms;
 		if (of->a == ANSWER_PENDING) {
 			of->a = ANSWER_TROUBLE;
 			copy(of->why, sizeof of->why, &f);

@@ -5,6 +5,7 @@
 #define ANSWERS_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include <skalibs/stralloc.h>
 
@@ -20,6 +21,7 @@ struct answer {			/* of one list */
 	int error;		/* the code is one of LISTS_ERROR */
 	char code[IPADDR_FMT];	/* the A record that decided, or "" */
 	char why[32];		/* trouble: dnsq's word */
+	uint64_t ms;		/* when it came, unless it is pending */
 	stralloc text;		/* of the TXT record, as it came */
 };
 
@@ -27,6 +29,7 @@ struct answers {
 	struct lists const *lists;
 	struct answer of[LISTS_MAX];
 	int enough;		/* sum of weights that is a refusal */
+	uint64_t ms;		/* since the lists were asked; the caller's */
 };
 
 /* Question 2i is the A record of list i, 2i+1 the TXT record. */

@@ -36,7 +36,8 @@ lookup_start(struct lookup *l, struct lists const *lists,
 
 	l->dns.fd = -1;
 	l->dns.pid = 0;
-	l->deadline = clock_ms() + 1000 * (uint64_t)seconds + GRACE;
+	l->start = clock_ms();
+	l->deadline = l->start + 1000 * (uint64_t)seconds + GRACE;
 	l->answers.lists = lists;
 	r = questions(&words, lists, what);
 	if (r == 1)
@@ -56,6 +57,7 @@ take(void *answers, char const *s, size_t n)
 void
 lookup_read(struct lookup *l)
 {
+	l->answers.ms = clock_ms() - l->start;
 	if (!dnsrun_read(&l->dns, take, &l->answers))
 		answers_close(&l->answers, "no-answer");
 }
@@ -63,8 +65,12 @@ lookup_read(struct lookup *l)
 int
 lookup_verdict(struct lookup *l, struct verdict *out)
 {
-	if (l->dns.fd != -1 && clock_ms() >= l->deadline)
+	uint64_t now = clock_ms();
+
+	if (l->dns.fd != -1 && now >= l->deadline) {
+		l->answers.ms = now - l->start;
 		answers_close(&l->answers, "timeout");
+	}
 	return answers_verdict(&l->answers, out);
 }
 

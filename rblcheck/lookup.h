@@ -12,7 +12,7 @@
 struct lookup {
 	struct answers answers;
 	struct dnsrun dns;	/* its fd is to be polled */
-	uint64_t deadline;	/* clock_ms */
+	uint64_t start, deadline;	/* clock_ms */
 };
 
 /* Starts to ask about what: lists_address's text, or a domain name that does

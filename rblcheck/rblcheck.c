@@ -240,14 +240,15 @@ ask_lists(struct lists const *lists, struct options const *o)
 	stralloc_free(&asked);
 	quiet = wait_for(&l, o->delay ? start + 1000 * o->delay : 0, &v);
 	lookup_end(&l);
+	if (lists->n)
+		report_answers(&l.answers, "ip", ip, !quiet ? "early" :
+		    !v.block ? "pass" : o->mark ? "mark" : "block",
+		    clock_ms() - start);
 	if (!quiet) {
 		refuse_text("early", "protocol error: "
 		    "you spoke before the greeting", lists->bounce);
 		return 1;
 	}
-	if (lists->n)
-		report_answers(&l.answers, "ip", ip, !v.block ? "pass" :
-		    o->mark ? "mark" : "block", clock_ms() - start);
 	if (!v.block)
 		return 0;
 	refusal.list = lists->at[v.list].base;

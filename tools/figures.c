@@ -6,6 +6,7 @@
 #include <time.h>
 
 enum { NAMES = 8192, MESSAGES = 65536, REASONS = 256 };
+enum { LIST_NUMBERS = sizeof(struct figures_list) / sizeof(uint64_t) };
 
 #define HOUR UINT64_C(3600)
 
@@ -14,6 +15,9 @@ uint64_t const figures_delays[FIGURES_STEPS - 1] = {
 };
 uint64_t const figures_ages[FIGURES_STEPS - 1] = {
 	HOUR / 4, HOUR, 4 * HOUR, 24 * HOUR, 48 * HOUR, 96 * HOUR, 168 * HOUR
+};
+uint64_t const figures_answers[FIGURES_STEPS - 1] = {
+	10, 50, 100, 250, 500, 1000, 2000
 };
 char const *const figures_names[FIGURES] = {
 	"connections", "denied", "queued", "messages", "bytes", "recipients",
@@ -33,9 +37,11 @@ figures_init(struct figures *f)
 	    tally_init(&f->viruses, NAMES) == -1 ||
 	    tally_init(&f->open, MESSAGES) == -1 ||
 	    tally_init(&f->running, NAMES) == -1 ||
-	    tally_init(&f->domain, NAMES) == -1)
+	    tally_init(&f->domain, NAMES) == -1 ||
+	    tally_init(&f->lists, FIGURES_LISTS) == -1)
 		return -1;
-	f->domain.keep = 1;	/* its entries are numbered */
+	/* their entries are numbered */
+	f->domain.keep = f->lists.keep = 1;
 	return 1;
 }
 
@@ -55,11 +61,11 @@ hour(uint64_t us)
 }
 
 static size_t
-step_of(uint64_t const *ends, uint64_t seconds)
+step_of(uint64_t const *ends, uint64_t u)
 {
 	size_t i = 0;
 
-	while (i < FIGURES_STEPS - 1 && seconds > ends[i])
+	while (i < FIGURES_STEPS - 1 && u > ends[i])
 		i++;
 	return i;
 }
@@ -125,6 +131,36 @@ scanned(struct figures *f, uint64_t us, struct logevent const *e)
 	    logevent_is(&e->action, "quarantined") ||
 	    logevent_is(&e->action, "discarded"))
 		refuse(f, us, &r);
+}
+
+/* The counters of a DNS list; 0: there are too many. */
+static struct figures_list *
+list_put(struct figures *f, char const *s, size_t n)
+{
+	struct tally_entry *e = tally_put(&f->lists, s, n);
+
+	return e ? f->list + (e - f->lists.entry) : 0;
+}
+
+/* How fast a list is tell only answers: one that failed took as long as it
+ * was given. */
+static void
+checked(struct figures *f, struct logevent const *e)
+{
+	struct logtext rest = e->text;
+	struct logevent_answer a;
+	struct figures_list *l;
+
+	while (logevent_answer(&rest, &a)) {
+		l = list_put(f, a.list.s, a.list.n);
+		if (!l)
+			continue;
+		l->said[a.said]++;
+		if (!a.has_ms || a.said == LOGEVENT_FAILED)
+			continue;
+		l->step[step_of(figures_answers, a.ms)]++;
+		l->ms += a.ms;
+	}
 }
 
 static void
@@ -234,6 +270,7 @@ count(struct figures *f, uint64_t us, struct logevent const *e)
 		f->count[FIGURE_RECIPIENTS] += e->number ? e->number : 1;
 		break;
 	case LOGEVENT_REFUSED: refuse(f, us, e); break;
+	case LOGEVENT_CHECKED: checked(f, e); break;
 	case LOGEVENT_QUEUED: f->count[FIGURE_QUEUED]++; break;
 	case LOGEVENT_SCANNED: scanned(f, us, e); break;
 	case LOGEVENT_LOGIN:
@@ -275,6 +312,38 @@ figures_end(struct figures *f, uint64_t now)
 	tally_sort(&f->viruses);
 }
 
+static uint64_t
+sum(uint64_t const *u, size_t n)
+{
+	uint64_t all = 0;
+
+	while (n--)
+		all += u[n];
+	return all;
+}
+
+uint64_t
+figures_asked(struct figures_list const *l)
+{
+	return sum(l->said, LOGEVENT_SAID);
+}
+
+uint64_t
+figures_timed(struct figures_list const *l)
+{
+	return sum(l->step, FIGURES_STEPS);
+}
+
+uint64_t
+figures_slow(struct figures_list const *l)
+{
+	size_t i = 0;
+
+	while (figures_answers[i] < 1000)
+		i++;
+	return sum(l->step + i + 1, FIGURES_STEPS - i - 1);
+}
+
 struct logplace *
 figures_place(struct figures *f, char const *log)
 {
@@ -311,6 +380,21 @@ save(stralloc *out, char const *kind, char const *name, size_t n,
 	    stralloc_catb(out, name, n) && stralloc_cats(out, "\n") ? 1 : -1;
 }
 
+static int
+save_lists(struct figures const *f, stralloc *out)
+{
+	uint64_t u[LIST_NUMBERS];
+	size_t i;
+
+	for (i = 0; i < f->lists.n; i++) {
+		memcpy(u, &f->list[i], sizeof u);
+		if (save(out, "list", f->lists.entry[i].name,
+		    f->lists.entry[i].n, u, LIST_NUMBERS) == -1)
+			return -1;
+	}
+	return 1;
+}
+
 int
 figures_save(struct figures const *f, stralloc *out)
 {
@@ -328,6 +412,8 @@ figures_save(struct figures const *f, stralloc *out)
 		if (save(out, "reason", f->reasons.entry[i].name,
 		    f->reasons.entry[i].n, f->reasons.entry[i].count, 1) == -1)
 			return -1;
+	if (save_lists(f, out) == -1)
+		return -1;
 	for (i = 0; i < f->running.n; i++) {
 		memcpy(u, f->running.entry[i].name, sizeof u[0]);
 		u[1] = f->running.entry[i].count[0];
@@ -374,9 +460,22 @@ load_count(struct figures *f, char const *name, uint64_t u)
 }
 
 static int
+load_list(struct figures *f, char *s)
+{
+	uint64_t u[LIST_NUMBERS];
+	struct figures_list *l;
+
+	s = numbers(s, u, LIST_NUMBERS);
+	l = s ? list_put(f, s, strlen(s)) : 0;
+	if (l)
+		memcpy(l, u, sizeof u);
+	return l != 0;
+}
+
+static int
 load_line(struct figures *f, char *s)
 {
-	uint64_t u[FIGURES_STEPS];
+	uint64_t u[4];
 	struct tally_entry *r;
 	struct logplace *p;
 	char *word = s;
@@ -390,6 +489,8 @@ load_line(struct figures *f, char *s)
 		return numbers(s, f->delay, FIGURES_STEPS) != 0;
 	if (!strcmp(word, "seconds"))
 		return numbers(s, &f->seconds, 1) != 0;
+	if (!strcmp(word, "list"))
+		return load_list(f, s);
 	if (!strcmp(word, "reason")) {
 		if ((s = numbers(s, u, 1)))
 			tally_add(&f->reasons, s, strlen(s), u[0]);

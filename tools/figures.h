@@ -36,11 +36,22 @@ enum figure {
 	FIGURES
 };
 
-enum { FIGURES_STEPS = 8, FIGURES_LOGS = 64 };
+enum {
+	FIGURES_STEPS = 8,
+	FIGURES_LOGS = 64,
+	FIGURES_LISTS = 64	/* DNS lists; more are not counted */
+};
 
 struct figures_place {
 	char log[64];
 	struct logplace at;
+};
+
+/* What a DNS list has said. */
+struct figures_list {
+	uint64_t said[LOGEVENT_SAID];
+	uint64_t step[FIGURES_STEPS];	/* how fast: figures_answers */
+	uint64_t ms;			/* all that together */
 };
 
 struct figures {
@@ -54,6 +65,8 @@ struct figures {
 	struct tally open;		/* messages; count[0]: birth */
 	struct tally running;		/* deliveries; id, remote */
 	struct tally domain;		/* delivery: where it goes */
+	struct tally lists;		/* names; entry i is */
+	struct figures_list list[FIGURES_LISTS];	/* list[i] */
 	struct figures_place place[FIGURES_LOGS];
 	size_t places;
 };
@@ -61,11 +74,18 @@ struct figures {
 /* Upper ends in seconds; the last step has none. */
 extern uint64_t const figures_delays[FIGURES_STEPS - 1];
 extern uint64_t const figures_ages[FIGURES_STEPS - 1];
+extern uint64_t const figures_answers[FIGURES_STEPS - 1];	/* in ms */
 extern char const *const figures_names[FIGURES];
 
 extern int figures_init(struct figures *f);	/* 1, -1 out of memory */
 extern void figures_event(struct figures *f, uint64_t us,
     struct logevent const *e);
+/* Of a DNS list: how often it was asked; how many answers took a known time;
+ * how many of these more than a second. */
+extern uint64_t figures_asked(struct figures_list const *l);
+extern uint64_t figures_timed(struct figures_list const *l);
+extern uint64_t figures_slow(struct figures_list const *l);
+
 /* After the last event. now: the age of what is left is counted from here. */
 extern void figures_end(struct figures *f, uint64_t now);
 

@@ -123,6 +123,7 @@ ours(struct logevent *e, struct logtext t)
 		return 0;
 	(void)starts(&t, " ");
 	e->action.s = t.s;
+	e->text = t;
 	while (t.n) {
 		word = cut(&t, ' ');
 		if (memchr(word.s, '=', word.n)) {
@@ -150,6 +151,12 @@ of_smtpd(struct logevent *e)
 static int
 of_ours(struct logevent *e)
 {
+	if (logevent_is(&e->action, "checked") &&
+	    (logevent_is(&e->program, "rblcheck") ||
+	    logevent_is(&e->program, "namecheck"))) {
+		e->kind = LOGEVENT_CHECKED;
+		return 1;
+	}
 	if (logevent_is(&e->program, "smtpd") ||
 	    logevent_is(&e->program, "qmtpd") ||
 	    logevent_is(&e->program, "qmqpd") ||
@@ -374,6 +381,33 @@ logevent_parse(char const *s, size_t n, struct logevent *out)
 	if (parse(out, t))
 		return 1;
 	out->kind = LOGEVENT_OTHER;
+	return 0;
+}
+
+/* word=list[:detail][/123ms]: see rblcheck(8) */
+int
+logevent_answer(struct logtext *text, struct logevent_answer *out)
+{
+	static char const *const said[LOGEVENT_SAID] = {
+		"listed", "not", "failed", "error", "skipped"
+	};
+	struct logtext word, name, value;
+	unsigned int i;
+
+	while (text->n) {
+		word = cut(text, ' ');
+		name = cut(&word, '=');
+		for (i = 0; i < LOGEVENT_SAID; i++)
+			if (logevent_is(&name, said[i]))
+				break;
+		value = cut(&word, '/');
+		out->list = cut(&value, ':');
+		if (i == LOGEVENT_SAID || !out->list.n)
+			continue;
+		out->said = (enum logevent_said)i;
+		out->has_ms = cut_number(&word, 'm', &out->ms);
+		return 1;
+	}
 	return 0;
 }
 

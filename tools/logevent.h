@@ -17,6 +17,8 @@ enum logevent_kind {
 	LOGEVENT_CLOSE,		/* end: pid, number (status) */
 	LOGEVENT_ACCEPTED,	/* smtpd: one recipient of a message */
 	LOGEVENT_REFUSED,	/* smtpd, rblcheck, rblsmtpd: ip, reason */
+	LOGEVENT_CHECKED,	/* rblcheck, namecheck: text: answers of lists,
+				 * for logevent_answer */
 	LOGEVENT_QUEUED,	/* queued: id, session, from, size, number */
 	LOGEVENT_SCANNED,	/* scanq, simscan: action, virus, reason */
 	LOGEVENT_LOGIN,		/* authd: user, ip, action */
@@ -50,6 +52,26 @@ struct logevent {
 extern int logevent_parse(char const *s, size_t n, struct logevent *out);
 
 extern int logevent_is(struct logtext const *t, char const *word);
+
+/* What a DNS list has said. */
+enum logevent_said {
+	LOGEVENT_LISTED,
+	LOGEVENT_NOT,
+	LOGEVENT_FAILED,	/* nothing of use */
+	LOGEVENT_ERROR,		/* a code that never counts */
+	LOGEVENT_SKIPPED,	/* nothing yet, when others had decided */
+	LOGEVENT_SAID
+};
+
+struct logevent_answer {
+	enum logevent_said said;
+	struct logtext list;
+	uint64_t ms;
+	int has_ms;
+};
+
+/* Takes the next one off *text.  1; 0 there is none. */
+extern int logevent_answer(struct logtext *text, struct logevent_answer *out);
 
 /* Takes \xHH back; at most max bytes of it.  The length. */
 extern size_t logevent_plain(char *out, size_t max, struct logtext const *t);

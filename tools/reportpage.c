@@ -53,7 +53,10 @@ static char const style[] =
 ".out{fill:var(--out)}.bad{fill:var(--bad)}.rule{stroke:var(--line)}"
 ".key{float:right;font-weight:400;color:var(--dim);font-size:13px}"
 ".key i{display:inline-block;width:10px;height:10px;border-radius:2px;"
-"margin:0 5px 0 14px}footer{color:var(--dim);font-size:13px;"
+"margin:0 5px 0 14px}table{width:100%;border-collapse:collapse;"
+"font-variant-numeric:tabular-nums}th{text-align:left;font-weight:400}"
+"td{text-align:right}tr:first-child{color:var(--dim)}"
+"footer{color:var(--dim);font-size:13px;"
 "margin-top:18px}\n"
 "</style>\n";
 
@@ -315,6 +318,48 @@ put_hours(stralloc *out, struct figures const *f)
 	return put(out, "</svg></section>\n");
 }
 
+/* ---- DNS lists */
+
+static int
+put_list(stralloc *out, struct tally_entry const *e,
+    struct figures_list const *l)
+{
+	uint64_t timed = figures_timed(l);
+	uint64_t const cell[] = {
+		figures_asked(l), l->said[LOGEVENT_LISTED],
+		l->said[LOGEVENT_FAILED], l->said[LOGEVENT_ERROR],
+		timed ? l->ms / timed : 0, figures_slow(l)
+	};
+	char fmt[32];
+	size_t i;
+
+	if (put(out, "<tr><th>") == -1 ||
+	    put_text(out, e->name, e->n, LABEL) == -1 ||
+	    put(out, "</th>") == -1)
+		return -1;
+	for (i = 0; i < sizeof cell / sizeof *cell; i++)
+		if (put(out, "<td>%s</td>", grouped(fmt, cell[i])) == -1)
+			return -1;
+	return put(out, "</tr>\n");
+}
+
+static int
+put_lists(stralloc *out, struct figures const *f)
+{
+	size_t i;
+
+	if (!f->lists.n)
+		return 1;
+	if (put(out, "<section class=\"wide\"><h2>DNS lists</h2>\n<table>"
+	    "<tr><th>list</th><td>asked</td><td>listed</td><td>failed</td>"
+	    "<td>errors</td><td>mean ms</td><td>over 1 s</td></tr>\n") == -1)
+		return -1;
+	for (i = 0; i < f->lists.n; i++)
+		if (put_list(out, f->lists.entry + i, f->list + i) == -1)
+			return -1;
+	return put(out, "</table></section>\n");
+}
+
 /* ---- the page */
 
 static int
@@ -392,7 +437,8 @@ report_page(struct report const *r, stralloc *out)
 	    put_steps(out, "Time until delivered, up to", delays,
 	    f->delay) == -1 ||
 	    put_steps(out, "Still in the queue, age up to", ages, f->age) ==
-	    -1 || put_rows(out, "Viruses", &f->viruses, "bad") == -1)
+	    -1 || put_rows(out, "Viruses", &f->viruses, "bad") == -1 ||
+	    put_lists(out, f) == -1)
 		return -1;
 	return put(out, "</div>\n<footer>Made %s by mailreport from the "
 	    "logs.</footer></main></body></html>\n", r->made);

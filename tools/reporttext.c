@@ -154,6 +154,35 @@ put_counts(stralloc *out, struct figures const *f)
 	return 1;
 }
 
+/* In the order in which they are asked. */
+static int
+put_lists(stralloc *out, struct figures const *f)
+{
+	char name[TALLY_NAME + 1];
+	size_t i;
+
+	if (!f->lists.n)
+		return 1;
+	if (put(out, "\nDNS lists\n%10s%10s%10s%10s%10s%10s\n", "asked",
+	    "listed", "failed", "errors", "mean ms", "over 1 s") == -1)
+		return -1;
+	for (i = 0; i < f->lists.n; i++) {
+		struct figures_list const *l = f->list + i;
+		uint64_t timed = figures_timed(l);
+
+		if (put(out, "%10llu%10llu%10llu%10llu%10llu%10llu  %s\n",
+		    (unsigned long long)figures_asked(l),
+		    (unsigned long long)l->said[LOGEVENT_LISTED],
+		    (unsigned long long)l->said[LOGEVENT_FAILED],
+		    (unsigned long long)l->said[LOGEVENT_ERROR],
+		    (unsigned long long)(timed ? l->ms / timed : 0),
+		    (unsigned long long)figures_slow(l),
+		    printable(name, f->lists.entry + i, 64)) == -1)
+			return -1;
+	}
+	return 1;
+}
+
 int
 report_text(struct report const *r, stralloc *out)
 {
@@ -163,6 +192,7 @@ report_text(struct report const *r, stralloc *out)
 	    put_counts(out, f) == -1 || put_hours(out, f) == -1 ||
 	    put_top(out, "Refused, by reason", &f->reasons) == -1 ||
 	    put_top(out, "Refused, by client", &f->clients) == -1 ||
+	    put_lists(out, f) == -1 ||
 	    put_top(out, "Viruses", &f->viruses) == -1 ||
 	    put_top(out, "Senders, by messages", &f->senders) == -1 ||
 	    put_top(out, "Destinations, by deliveries",
@@ -244,10 +274,23 @@ put_deliveries(stralloc *out, struct figures const *f)
 	    (unsigned long long)f->count[FIGURE_LOGINS_REFUSED]);
 }
 
+/* A name as the value of a label: nothing in it that would need escaping. */
+static char const *
+label(char out[TALLY_NAME + 1], struct tally_entry const *e)
+{
+	char *p;
+
+	printable(out, e, 120);
+	for (p = out; *p; p++)
+		if (*p == '"' || *p == '\\')
+			*p = '\'';
+	return out;
+}
+
 static int
 put_reasons(stralloc *out, struct figures const *f)
 {
-	char name[TALLY_NAME + 1], *p;
+	char name[TALLY_NAME + 1];
 	uint64_t known = 0;
 	size_t i;
 
@@ -257,13 +300,9 @@ put_reasons(stralloc *out, struct figures const *f)
 	for (i = 0; i < f->reasons.n; i++) {
 		struct tally_entry const *e = f->reasons.entry + i;
 
-		printable(name, e, 120);
-		for (p = name; *p; p++)
-			if (*p == '"' || *p == '\\')
-				*p = '\'';
 		known += e->count[0];
 		if (put(out, "postern_refused_total{reason=\"%s\"} %llu\n",
-		    name, (unsigned long long)e->count[0]) == -1)
+		    label(name, e), (unsigned long long)e->count[0]) == -1)
 			return -1;
 	}
 	if (f->count[FIGURE_REFUSED] <= known)
@@ -297,11 +336,74 @@ put_delays(stralloc *out, struct figures const *f)
 	    (unsigned long long)sum);
 }
 
+static int
+put_answers(stralloc *out, struct figures const *f)
+{
+	static char const *const said[LOGEVENT_SAID] = {
+		"listed", "not", "failed", "error", "skipped"
+	};
+	char name[TALLY_NAME + 1];
+	size_t i, j;
+
+	if (put_head(out, "dnsbl_answers_total", "What DNS lists said.",
+	    "counter") == -1)
+		return -1;
+	for (i = 0; i < f->lists.n; i++)
+		for (j = 0; j < LOGEVENT_SAID; j++)
+			if (put(out, "postern_dnsbl_answers_total"
+			    "{list=\"%s\",answer=\"%s\"} %llu\n",
+			    label(name, f->lists.entry + i), said[j],
+			    (unsigned long long)f->list[i].said[j]) == -1)
+				return -1;
+	return 1;
+}
+
+static int
+put_speed(stralloc *out, char const *name, struct figures_list const *l)
+{
+	static char const bucket[] = "postern_dnsbl_answer_seconds_bucket";
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < FIGURES_STEPS - 1; i++) {
+		sum += l->step[i];
+		if (put(out, "%s{list=\"%s\",le=\"%g\"} %llu\n", bucket, name,
+		    (double)figures_answers[i] / 1000,
+		    (unsigned long long)sum) == -1)
+			return -1;
+	}
+	sum += l->step[i];
+	return put(out, "%s{list=\"%s\",le=\"+Inf\"} %llu\n"
+	    "postern_dnsbl_answer_seconds_sum{list=\"%s\"} %llu.%03llu\n"
+	    "postern_dnsbl_answer_seconds_count{list=\"%s\"} %llu\n",
+	    bucket, name, (unsigned long long)sum, name,
+	    (unsigned long long)l->ms / 1000,
+	    (unsigned long long)l->ms % 1000, name, (unsigned long long)sum);
+}
+
+static int
+put_speeds(stralloc *out, struct figures const *f)
+{
+	char name[TALLY_NAME + 1];
+	size_t i;
+
+	if (put_head(out, "dnsbl_answer_seconds",
+	    "Until a DNS list answered; failures not counted.",
+	    "histogram") == -1)
+		return -1;
+	for (i = 0; i < f->lists.n; i++)
+		if (put_speed(out, label(name, f->lists.entry + i),
+		    f->list + i) == -1)
+			return -1;
+	return 1;
+}
+
 int
 report_metrics(struct figures const *f, stralloc *out)
 {
 	if (put_counters(out, f) == -1 || put_deliveries(out, f) == -1 ||
-	    put_reasons(out, f) == -1)
+	    put_reasons(out, f) == -1 || put_answers(out, f) == -1 ||
+	    put_speeds(out, f) == -1)
 		return -1;
 	return put_delays(out, f);
 }

@@ -68,6 +68,37 @@ def test_every_figure(home, services):
     assert "old@y.example" not in c and "new@y.example" not in c
 
 
+def lists(s, t, *words, program="rblcheck", about="ip=192.0.2.7"):
+    s.smtpd.line(t, f"{program}: info: checked session=s {about} verdict=pass ms=9 " + " ".join(words))
+
+
+def ask_lists(s):
+    lists(s, T + 1, "listed=bl.example:127.0.0.2/40ms", "skipped=other.example")
+    lists(s, T + 2, "not=bl.example/20ms", "failed=other.example:timeout/4001ms")
+    lists(s, T + 3, "not=bl.example/1500ms", "error=other.example:127.255.255.254/30ms")
+    lists(s, T + 4, "not=dbl.example/7ms", program="namecheck", about="name=a.example")
+    lists(s, T - 5, "listed=bl.example:127.0.0.2/40ms")    # the day before
+    s.done()
+
+
+def test_what_dns_lists_said(home, services, scratch):
+    ask_lists(services)
+    text = run(home, "-d", "2024-02-28").stdout
+    rows = {l.split()[-1]: list(map(int, l.split()[:-1])) for l in text.split("DNS lists\n")[1].splitlines()[1:4]}
+    # asked, listed, failed, errors, mean ms, over 1 s
+    assert rows == {"bl.example": [3, 1, 0, 0, 520, 1], "other.example": [3, 0, 1, 1, 30, 0],
+                    "dbl.example": [1, 0, 0, 0, 7, 0]}
+    run(home, "-d", "2024-02-28", "-o", scratch)
+    page = (scratch / "index.html").read_text()
+    row = "<tr><th>bl.example</th>" + "".join(f"<td>{n}</td>" for n in rows["bl.example"]) + "</tr>"
+    assert row in page
+
+
+def test_without_lists_nothing_is_said_of_them(home, services):
+    traffic(services)
+    assert "DNS lists" not in run(home, "-d", "2024-02-28").stdout
+
+
 def test_hours_delays_and_ages(home, services):
     traffic(services)
     text = run(home, "-d", "2024-02-28").stdout
@@ -187,6 +218,28 @@ def test_metrics_go_on_where_they_stopped(home):
     assert (home / "state/metrics").stat().st_mode & 0o777 == 0o600
 
 
+def test_counters_of_dns_lists_go_on(home, services):
+    for n in (1, 2):
+        ask_lists(services)
+        m = metrics(home)
+        said = {a: m['postern_dnsbl_answers_total{list="bl.example",answer="%s"}' % a]
+                for a in ("listed", "not", "failed", "error", "skipped")}
+        assert said == {"listed": 2 * n, "not": 2 * n, "failed": 0, "error": 0, "skipped": 0}
+        speed = 'postern_dnsbl_answer_seconds_%s{list="bl.example"%s}'
+        assert m[speed % ("bucket", ',le="0.05"')] == 3 * n and m[speed % ("bucket", ',le="1"')] == 3 * n
+        assert m[speed % ("bucket", ',le="2"')] == 4 * n == m[speed % ("count", "")]
+        assert m[speed % ("sum", "")] == 1.6 * n
+        assert m['postern_dnsbl_answer_seconds_count{list="other.example"}'] == n
+
+
+def test_more_lists_than_are_counted(home, services):
+    for i in range(100):
+        lists(services, T + i, f"not=l{i}.example/1ms")
+    services.done()
+    for n in (1, 2):
+        assert len([k for k in metrics(home) if k.startswith("postern_dnsbl_answer_seconds_count")]) == 64
+
+
 def test_delivery_that_ends_in_the_next_reading(home, services):
     id, _ = services.accept(T, "192.0.2.7", "x@y.example", ["a@far.example"])
     services.send.line(T + 1, f"starting delivery 77: msg {id} to remote a@far.example")
@@ -202,6 +255,7 @@ def test_delivery_that_ends_in_the_next_reading(home, services):
 
 def test_metrics_format(home, services, scratch):
     traffic(services)
+    ask_lists(services)
     out = scratch / "postern.prom"
     assert run(home, "--metrics", "-o", out).stdout == ""
     text = out.read_text()
@@ -212,7 +266,7 @@ def test_metrics_format(home, services, scratch):
             names.add(m[2])
             assert m[1] == "HELP" or m[3] in ("counter", "histogram")
             continue
-        m = re.match(r'(postern_\w+?)(_bucket|_sum|_count)?(\{\w+="[^"]*"(,\w+="[^"]*")*\})? (\d+)$', line)
+        m = re.match(r'(postern_\w+?)(_bucket|_sum|_count)?(\{\w+="[^"]*"(,\w+="[^"]*")*\})? (\d+(\.\d+)?)$', line)
         assert m and (m[1] in names or m[1] + (m[2] or "") in names), line
     assert shutil.which("promtool") is None or subprocess.run(
         ["promtool", "check", "metrics"], input=text, text=True).returncode == 0

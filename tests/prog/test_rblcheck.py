@@ -318,6 +318,22 @@ def test_the_first_that_decides_is_not_kept_waiting(base):
     assert not got.ran and got.took < 3 and "skipped=slow.example" in got.log
 
 
+def test_log_tells_how_long_each_list_took(base):
+    table = zones(quick_example=LISTED, slow_example=lambda q: Later(.6, q.reply(rcode=3)), dead_example=silence)
+    with DnsStub(table) as stub:
+        got = check(base, "-d", "1", "-s", "9", "-r", "slow.example", "-r", "quick.example", "-r", "dead.example",
+                    stub=stub)
+    ms = {k: int(v) for k, v in re.findall(r" \w+=(\w+)\.example[^ ]*/(\d+)ms", got.line("checked"))}
+    assert 600 <= ms["slow"] < 1000 and ms["quick"] < ms["slow"]
+    assert "failed=dead.example:timeout/" in got.log and 1000 <= ms["dead"] < 3000
+
+
+def test_list_that_was_not_waited_for_has_no_time(base):
+    with DnsStub(zones(bl_example=LISTED, slow_example=silence)) as stub:
+        got = check(base, "-r", "bl.example", "-r", "slow.example", stub=stub)
+    assert got.line("checked").endswith(" skipped=slow.example")
+
+
 # control/dnsbl
 
 def dnsbl(base, text):
@@ -456,6 +472,12 @@ def test_client_that_speaks_first_is_refused(base):
     got, log, took = talk(base, ["-w", "5"], b"HELO x\r\n", b"RCPT TO:<a@b>\r\nquit\r\n")
     assert took < 4 and b"ran" not in got and "list=early" in log
     assert b"250 rblsmtpd.local\r\n451 protocol error" in got
+
+
+def test_lists_asked_about_a_client_that_speaks_first_are_logged(base):
+    with DnsStub(zones()) as stub:
+        _, log, _ = talk(base, ["-w", "3", "-r", "bl.example"], b"HELO x\r\n", b"quit\r\n", DNSCACHEIP=stub.address)
+    assert " verdict=early " in log and "bl.example" in log
 
 
 def test_quiet_client_waits_and_is_served(base):

@@ -132,8 +132,24 @@ test_verdicts(void)
 	say("1 a 1.a.x failed - servfail");
 	say("3 a 1.b.x answer - 1.b.x 127.0.0.2");
 	ok(verdict() == '?', "the text is still to come");
+	answers.ms = 700;
 	answers_close(&answers, "timeout");
 	ok(verdict() == '4', "nothing for good after a failure");
+	ok(answers.of[1].ms == 700, "and the text did not come");
+
+	start(1);
+	add(LISTS_BLOCK, "a.x");
+	add(LISTS_BLOCK, "b.x");
+	answers.ms = 5;
+	say("1 a 1.a.x nxdomain - 1.a.x");
+	say("3 a 1.b.x answer - 1.b.x 127.0.0.2");
+	answers.ms = 40;
+	say("4 txt 1.b.x answer - 1.b.x \"no\"");
+	answers.ms = 90;
+	say("2 txt 1.a.x nxdomain - 1.a.x");
+	answers_close(&answers, "timeout");
+	ok(answers.of[0].ms == 5 && answers.of[1].ms == 40,
+	    "a list has answered with the last thing that matters");
 
 	start(1);
 	add(LISTS_ALLOW, "a.x");

@@ -53,6 +53,42 @@ test_ours(void)
 	    is(&e.action, "unable to read"), "another line of ours");
 }
 
+static int
+takes(enum logevent_said said, char const *list, int ms)
+{
+	struct logevent_answer a;
+
+	return logevent_answer(&e.text, &a) == 1 && a.said == said &&
+	    is(&a.list, list) && a.has_ms == (ms != -1) &&
+	    (ms == -1 || a.ms == (uint64_t)ms);
+}
+
+static void
+test_lists(void)
+{
+	struct logevent_answer a;
+
+	ok(parse("rblcheck: warning: checked session=s ip=192.0.2.7 "
+	    "verdict=block ms=4005 not=a.x/3ms listed=b.x:127.0.0.2/12ms "
+	    "error=c.x:127.255.255.254/7ms failed=d.x:timeout/4001ms "
+	    "skipped=e.x not=f.x:127.0.0.9") &&
+	    e.kind == LOGEVENT_CHECKED && is(&e.ip, "192.0.2.7"),
+	    "lists were asked");
+	ok(takes(LOGEVENT_NOT, "a.x", 3) &&
+	    takes(LOGEVENT_LISTED, "b.x", 12) &&
+	    takes(LOGEVENT_ERROR, "c.x", 7) &&
+	    takes(LOGEVENT_FAILED, "d.x", 4001) &&
+	    takes(LOGEVENT_SKIPPED, "e.x", -1) &&
+	    takes(LOGEVENT_NOT, "f.x", -1) &&
+	    logevent_answer(&e.text, &a) == 0, "what each said");
+	ok(parse("namecheck: info: checked session=s name=listed\\x3d "
+	    "verdict=pass ms=5 listed= not=a.x/ms") &&
+	    e.kind == LOGEVENT_CHECKED && takes(LOGEVENT_NOT, "a.x", -1) &&
+	    logevent_answer(&e.text, &a) == 0, "words that are none");
+	ok(parse("smtpd: info: checked listed=a.x") == 0,
+	    "another program asks no lists");
+}
+
 static void
 test_send(void)
 {
@@ -150,6 +186,7 @@ int
 main(void)
 {
 	test_ours();
+	test_lists();
 	test_send();
 	test_others();
 	test_junk();
