@@ -541,7 +541,7 @@ main(int argc, char const *const *argv)
 	char const *conf = 0, *name = 0;
 	int opt, once = 0, listing = 0;
 
-	while ((opt = subgetopt_r(argc, argv, "1vlhf:u:", &l)) != -1)
+	while ((opt = subgetopt_r(argc, argv, "1vlf:u:", &l)) != -1)
 		switch (opt) {
 		case '1': once = 1; break;
 		case 'v': g.verbose = 1; break;

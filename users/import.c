@@ -597,6 +597,7 @@ main(int argc, char *const *argv)
 	PROG = "import";
 	options(argc, argv);
 	vtool_begin("import");
+	vtool_lock();
 	if (!getcwd(import.home, sizeof import.home) ||
 	    (!import.dry && mkdir("users/imported", 0700) == -1 &&
 	    errno != EEXIST))

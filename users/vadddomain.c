@@ -112,6 +112,7 @@ main(int argc, char *const *argv)
 
 	vtool_begin("vadddomain");
 	options(argc, argv, &o);
+	vtool_lock();
 	must_be_new(o.domain);
 	if (access("domains", F_OK) == -1)
 		strerr_diefusys(EXIT_TEMP, "open domains");

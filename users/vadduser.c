@@ -102,6 +102,7 @@ main(int argc, char *const *argv)
 
 	vtool_begin("vadduser");
 	options(argc, argv, &o);
+	vtool_lock();
 	d.no_cdb = o.slow;
 	vtool_change(&d, o.domain);
 	r = vdomain_user(&d, o.name, &old);

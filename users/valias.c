@@ -334,6 +334,7 @@ main(int argc, char *const *argv)
 
 	vtool_begin("valias");
 	options(argc, argv, &o);
+	vtool_lock();
 	if (o.action == 's' || o.action == 'n') {
 		vtool_open(&d, o.domain);
 		list(&d, &o);

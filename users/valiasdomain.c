@@ -37,6 +37,7 @@ main(int argc, char *const *argv)
 		strerr_dieusage(EXIT_USAGE, USAGE);
 	alias = vtool_domain(argv[1]);
 	real = vtool_domain(argv[2]);
+	vtool_lock();
 	has_a = exists(alias, &a);
 	has_b = exists(real, &b);
 	if (has_a && has_b)

@@ -150,6 +150,7 @@ main(int argc, char *const *argv)
 	if (argc != 2 || (strcmp(argv[1], "on") && strcmp(argv[1], "off")))
 		strerr_dieusage(EXIT_USAGE, USAGE);
 	name = vtool_address(argv[0], &domain);
+	vtool_lock();
 	vtool_open(&p.d, domain);
 	enter(&p, name);
 	if (is_foreign(&ours))

@@ -38,6 +38,7 @@ main(int argc, char *const *argv)
 	if (argc < 2 || argc > 3 || *argv[1] == '-')
 		strerr_dieusage(EXIT_USAGE, USAGE);
 	domain = vtool_domain(argv[1]);
+	vtool_lock();
 	if (argc == 2) {
 		vtool_open(&d, domain);
 		show(&d);

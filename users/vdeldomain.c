@@ -62,6 +62,7 @@ main(int argc, char *const *argv)
 	if (argc != 2 || *argv[1] == '-')
 		strerr_dieusage(EXIT_USAGE, "vdeldomain domain");
 	domain = vtool_domain(argv[1]);
+	vtool_lock();
 	alias = is_alias(domain);
 	if (!alias)
 		vtool_domains(1, forget_alias, domain);

@@ -22,6 +22,7 @@ main(int argc, char *const *argv)
 	if (argc != 2 || *argv[1] == '-')
 		strerr_dieusage(EXIT_USAGE, "vdeluser user@domain");
 	name = vtool_address(argv[1], &domain);
+	vtool_lock();
 	vtool_change(&d, domain);
 	/* a directory alone: the last one was killed on its way */
 	if (vdomain_user(&d, name, &p) == 0) {

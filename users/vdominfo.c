@@ -71,6 +71,7 @@ main(int argc, char *const *argv)
 		if (used < sizeof wanted - 1)
 			wanted[used++] = c;
 	}
+	vtool_lock();
 	if (optind == argc)
 		vtool_domains(1, show, wanted);
 	for (; optind < argc; optind++)

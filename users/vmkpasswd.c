@@ -69,6 +69,7 @@ main(int argc, char *const *argv)
 	vtool_begin("vmkpasswd");
 	if (argc > 1 && *argv[1] == '-')
 		strerr_dieusage(EXIT_USAGE, "vmkpasswd [domain ...]");
+	vtool_lock();
 	if (argc == 1)
 		vtool_domains(0, one, &code);
 	while (*++argv)

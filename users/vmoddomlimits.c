@@ -161,6 +161,7 @@ main(int argc, char *const *argv)
 	if (argc - optind != 1)
 		strerr_dieusage(EXIT_USAGE, USAGE);
 	domain = vtool_domain(argv[optind]);
+	vtool_lock();
 	if (wanted == 'S') {
 		vtool_open(&d, domain);
 		show(&d);

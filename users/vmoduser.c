@@ -56,6 +56,7 @@ main(int argc, char *const *argv)
 		m.clear_flags = m.flags;
 		m.flags = 0;
 	}
+	vtool_lock();
 	if (clear) {
 		vtool_password(clear, 0, &password);
 		vtool_hash(&password, &hash);

@@ -37,6 +37,7 @@ main(int argc, char *const *argv)
 	if (argc < 1 || argc > 2)
 		strerr_dieusage(EXIT_USAGE, USAGE);
 	name = vtool_address(argv[0], &domain);
+	vtool_lock();
 	vtool_change(&d, domain);
 	vtool_user(&d, name, &p);
 	if (!given) {

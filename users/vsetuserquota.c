@@ -22,6 +22,7 @@ main(int argc, char *const *argv)
 		strerr_dieusage(EXIT_USAGE,
 		    "vsetuserquota user@domain | domain quota");
 	m.quota = vtool_quota(argv[2]);
+	vtool_lock();
 	usermod(argv[1], &m);
 	return 0;
 }

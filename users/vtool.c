@@ -39,13 +39,18 @@ die_memory(void)
 void
 vtool_begin(char const *prog)
 {
-	struct role auth = { -1, -1 };
-	int fd;
-
 	PROG = prog;
 	umask(077);
 	if (home_enter() == -1)
 		strerr_diefusys(EXIT_TEMP, "change directory to ", home_path());
+}
+
+void
+vtool_lock(void)
+{
+	struct role auth = { -1, -1 };
+	int fd;
+
 	fd = open("users/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
 	    0600);
 	/* rehash holds it too */

@@ -11,8 +11,13 @@
 
 enum { VTOOL_RANDOM = 12 };	/* letters of a random password */
 
-/* Names the program, enters the home directory, and waits for users/lock. */
+/* Names the program and enters the home directory. */
 extern void vtool_begin(char const *prog);
+
+/* Waits for users/lock: after the options have been looked at, before any
+ * table is.
+ */
+extern void vtool_lock(void);
 
 /* s in lower case; dies unless it may be a domain. */
 extern char *vtool_domain(char const *s);

@@ -78,6 +78,7 @@ main(int argc, char *const *argv)
 	}
 	if (argc - optind != !all)
 		strerr_dieusage(EXIT_USAGE, USAGE);
+	vtool_lock();
 	if (all) {
 		show_all(all, wanted);
 		return 0;

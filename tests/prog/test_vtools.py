@@ -1,10 +1,12 @@
 """Aliases, alias domains, policies, flags, quotas and limits of virtual domains."""
+import fcntl
 import os
 import pathlib
 import pwd
 import re
 import subprocess
 import tempfile
+import time
 
 import pytest
 
@@ -515,3 +517,41 @@ def test_a_domain_half_made_can_be_removed_and_made_again(scratch):
             run(home, "vadddomain", "w.example", "x", check=0)
         run(home, "vadduser", "-n", "joe@w.example", check=0)
         assert known(home, "joe@w.example", "postmaster@w.example") == [0, 0], (name, n)
+
+
+# ---- the lock
+
+TOOLS = {
+    "vadddomain": ["w.example", "secret"], "vdeldomain": ["v.example"],
+    "vadduser": ["-n", "ann@v.example"], "vdeluser": ["joe@v.example"],
+    "vpasswd": ["joe@v.example", "secret"], "vuserinfo": ["joe@v.example"],
+    "vdominfo": ["v.example"], "valias": ["v.example"],
+    "valiasdomain": ["a.example", "v.example"], "vcatchall": ["v.example"],
+    "vmkpasswd": ["v.example"], "vmoduser": ["-x", "joe@v.example"],
+    "vsetuserquota": ["joe@v.example", "1M"],
+    "vmoddomlimits": ["-S", "v.example"], "vautorespond": ["joe@v.example", "off"],
+}
+
+
+def waits_for_a_lock(pid):
+    """/proc/locks: N: -> FLOCK ADVISORY WRITE PID ..."""
+    return any(line.split()[1:2] == ["->"] and line.split()[5] == str(pid)
+               for line in open("/proc/locks"))
+
+
+@pytest.mark.parametrize("tool", sorted(TOOLS))
+def test_a_tool_waits_for_the_lock_but_not_to_say_how_it_is_used(vhome, tool):
+    with open(vhome / "users/lock", "r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert f"usage: {tool} " in run(vhome, tool, "-%", check=100).stderr
+        p = subprocess.Popen([tool, *TOOLS[tool]], env=postern.env(vhome),
+                             executable=str(vhome / "bin" / tool),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                             stderr=subprocess.PIPE)
+        deadline = time.monotonic() + 30
+        while p.poll() is None and not waits_for_a_lock(p.pid):
+            assert time.monotonic() < deadline, "neither waits nor ends"
+            time.sleep(0.01)
+        assert p.poll() is None, "it did not wait"
+    assert p.wait(30) == 0, p.stderr.read()
+    p.stderr.close()
