@@ -1,17 +1,14 @@
-import os
-import pathlib
 import re
 import shutil
-import signal
 import socket
 import subprocess
-import threading
 import time
 
 import pytest
 
 import postern
 from dnsstub import A, TXT, DnsStub, Later, rr, txt
+from nsd import Nsd
 
 RBLCHECK = postern.TREE / "rblcheck/rblcheck"
 SELF = b"\xc0\x0c"
@@ -598,49 +595,11 @@ def test_server_that_dies_within_a_message(base):
 
 @pytest.fixture
 def nsd(scratch):
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    (scratch / "zone").write_text(
-        "$TTL 60\n@ SOA ns.example. host.example. 1 60 60 60 60\n NS ns.example.\n"
-        "2.0.0.127 A 127.0.0.2\n2.0.0.127 TXT \"Blocked, see https://bl.example/?127.0.0.2\"\n"
-        "7.2.0.192 A 127.0.0.10\n*.100.51.198 A 127.0.0.3\n"
-        "1.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2 A 127.0.0.2\n")
-    conf = scratch / "nsd.conf"
-    conf.write_text(f"""server:
- ip-address: 127.0.0.1@{port}
- username: ""
- chroot: ""
- zonesdir: "{scratch}"
- pidfile: "{scratch}/pid"
- database: ""
- xfrdfile: "{scratch}/xfrd"
- zonelistfile: "{scratch}/list"
- logfile: "{scratch}/nsdlog"
- server-count: 1
-remote-control:
- control-enable: no
-zone:
- name: bl.example
- zonefile: zone
-""")
-    p = subprocess.Popen(["nsd", "-d", "-c", str(conf)], stdout=subprocess.DEVNULL,
-                         stderr=subprocess.DEVNULL)
-    deadline = time.time() + 10
-    address = f"127.0.0.1:{port}"
-    while time.time() < deadline:
-        up = subprocess.run([postern.TREE / "rblcheck/dnsq", "-t", "1", "a", "2.0.0.127.bl.example"],
-                            capture_output=True, env={"DNSCACHEIP": address})
-        if up.returncode == 0:
-            break
-        time.sleep(0.05)
-    yield address
-    p.send_signal(signal.SIGTERM)
-    try:
-        p.wait(10)
-    except subprocess.TimeoutExpired:
-        p.kill()
-        p.wait()
+    with Nsd(scratch, "bl.example",
+             "2.0.0.127 A 127.0.0.2\n2.0.0.127 TXT \"Blocked, see https://bl.example/?127.0.0.2\"\n"
+             "7.2.0.192 A 127.0.0.10\n*.100.51.198 A 127.0.0.3\n"
+             "1.a.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2 A 127.0.0.2\n") as server:
+        yield server.address
 
 
 def test_against_nsd(base, nsd):
