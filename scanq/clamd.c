@@ -15,6 +15,8 @@ clamd_servers(struct clamd *c, stralloc const *list, char const **bad)
 	size_t i;
 
 	memset(c, 0, sizeof *c);
+	c->version_fd = -1;
+	c->version_of = CLAMD_SERVERS;
 	for (i = 0; i < list->len; i += strlen(list->s + i) + 1) {
 		*bad = list->s + i;
 		if (c->servers == CLAMD_SERVERS ||
@@ -59,6 +61,20 @@ keep_name(stralloc *name, char const *s, size_t n)
 	return 1;
 }
 
+static void
+ask_version(struct clamd *c)
+{
+	if (c->version_fd != -1)
+		close(c->version_fd);
+	c->version_of = c->current;
+	c->version_fd = talk_dial(&c->talk, &c->server[c->current].at);
+	if (c->version_fd != -1 &&
+	    !talk_send(&c->talk, c->version_fd, "zVERSION", 9, -1)) {
+		close(c->version_fd);
+		c->version_fd = -1;
+	}
+}
+
 /* One question over one connection. */
 static enum clamd_verdict
 ask(struct clamd *c, struct clamd_server *s, int pass, char const *data,
@@ -78,6 +94,8 @@ ask(struct clamd *c, struct clamd_server *s, int pass, char const *data,
 	    send_stream(c, fd, data, n);
 	if (!sent)
 		talk_trouble(&c->talk, "unable to send", errno);
+	else if (c->version_of != c->current)
+		ask_version(c);		/* while it scans */
 	if (sent || errno == EPIPE || errno == ECONNRESET) {
 		got = talk_hear(&c->talk, fd, answer, sizeof answer);
 		if (got == -1) {
@@ -144,18 +162,18 @@ int
 clamd_version(struct clamd *c, stralloc *out)
 {
 	char answer[CLAMD_REPLY];
-	ssize_t n = -1;
+	ssize_t n;
 	size_t i;
-	int fd;
 
 	if (c->current >= c->servers)
 		return 0;
-	fd = talk_dial(&c->talk, &c->server[c->current].at);
-	if (fd == -1)
+	if (c->version_of != c->current)
+		ask_version(c);
+	if (c->version_fd == -1)
 		return 0;
-	if (talk_send(&c->talk, fd, "zVERSION", 9, -1))
-		n = talk_hear(&c->talk, fd, answer, sizeof answer);
-	close(fd);
+	n = talk_hear(&c->talk, c->version_fd, answer, sizeof answer);
+	close(c->version_fd);
+	c->version_fd = -1;
 	if (n < 8 || memcmp(answer, "ClamAV ", 7) ||
 	    memchr(answer, 0, (size_t)n) != answer + n - 1)
 		return 0;

@@ -30,6 +30,8 @@ struct clamd {
 	struct clamd_server server[CLAMD_SERVERS];
 	size_t servers;
 	size_t current;		/* the one that answers */
+	size_t version_of;	/* the one that was asked for its version, */
+	int version_fd;		/* and where, or -1 */
 	struct talk talk;
 };
 
@@ -47,7 +49,9 @@ extern int clamd_servers(struct clamd *c, stralloc const *list,
 extern enum clamd_verdict clamd_scan(struct clamd *c, int fd,
     char const *data, size_t n, stralloc *name);
 
-/* "ClamAV 1.4.6/27123/Sun Nov 22 08:00:00 2026".  1; 0 no such answer. */
+/* "ClamAV 1.4.6/27123/Sun Nov 22 08:00:00 2026", of the server that answers.
+ * 1; 0 no such answer.
+ */
 extern int clamd_version(struct clamd *c, stralloc *out);
 
 #endif

@@ -38,7 +38,8 @@ intake_reopen(int fd)
 	char path[40];
 
 	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	return open(path, O_RDONLY | O_CLOEXEC);
+	/* where open() would ask for FD_CLOEXEC once more */
+	return openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
 }
 
 /* From memory to a file, where that can be. */
@@ -146,17 +147,26 @@ intake_finish(struct intake *i, char const *lines, size_t n)
 }
 
 int
-intake_file(char const *s, size_t n, char const *t, size_t tn)
+intake_memory(char const *s, size_t n, char const *t, size_t tn)
 {
-	int fd = memory_file(), again;
+	int fd = memory_file();
 
 	if (fd == -1)
 		return -1;
-	if (!write_all(fd, s, n) || !write_all(fd, t, tn) ||
-	    lseek(fd, 0, SEEK_SET) == -1) {
-		close(fd);
+	if (write_all(fd, s, n) && write_all(fd, t, tn) &&
+	    lseek(fd, 0, SEEK_SET) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+int
+intake_file(char const *s, size_t n, char const *t, size_t tn)
+{
+	int fd = intake_memory(s, n, t, tn), again;
+
+	if (fd == -1)
 		return -1;
-	}
 	again = intake_reopen(fd);
 	if (again == -1)
 		return fd;

@@ -37,9 +37,10 @@ extern int intake_read(struct intake *i, int fd, char const *line, size_t n);
  */
 extern int intake_finish(struct intake *i, char const *lines, size_t n);
 
-/* A file in memory: s[0..n), then t[0..tn).  A descriptor for reading alone
- * (where there is /proc), at its start; -1.
- */
+/* A file in memory: s[0..n), then t[0..tn).  A descriptor at its start; -1. */
+extern int intake_memory(char const *s, size_t n, char const *t, size_t tn);
+
+/* The same, for reading alone (where there is /proc): for others to look at. */
 extern int intake_file(char const *s, size_t n, char const *t, size_t tn);
 
 /* A second, read-only descriptor of fd's file; -1. */

@@ -58,11 +58,12 @@ clamd_settings(struct scan *s)
 	if (!clamd_servers(&s->clamd, &s->servers, &bad))
 		return trouble(s, "control/clamd: not a path or address:port",
 		    0, QUEUE_CONFIG);
+	s->mode = VIRUS_OFF;
+	if (!s->clamd.servers)
+		return 0;
 	if (!read_mode(s))
 		return trouble(s, "control/virusscan: not off, optional or "
 		    "required", 0, QUEUE_CONFIG);
-	if (!s->clamd.servers)
-		s->mode = VIRUS_OFF;
 	if (control_uint("control/clamdtimeout", &seconds) == -1 ||
 	    control_uint("control/clamdlimit", &limit) == -1)
 		return trouble(s, "control/clamdtimeout or clamdlimit", errno,
@@ -251,10 +252,10 @@ scan_message(struct scan *s, struct intake *i, stralloc const *envelope)
 		walkrun_stop(&w);
 		return QUEUE_DEFERRED;
 	}
-	if (s->asked)
-		clamd_version(&s->clamd, &s->version);
 	if (walk_it(s, &w))
 		return QUEUE_DEFERRED;
+	if (s->asked)
+		clamd_version(&s->clamd, &s->version);
 	if (s->failed && s->mode == VIRUS_REQUIRED &&
 	    s->judge.worst < ACTION_REFUSE)
 		return QUEUE_DEFERRED;

@@ -43,6 +43,8 @@ spamd_settings(struct spamd *s, char const **why)
 		if (!talk_server(&server, s->list.s + i))
 			return 0;
 	s->state = s->list.len ? SPAMD_NOT_ASKED : SPAMD_OFF;
+	if (s->state == SPAMD_OFF)
+		return 1;
 	*why = "control/spamquarantine or spamrefuse: not a score";
 	r = read_score("control/spamquarantine", &s->quarantine);
 	if (r == 1)

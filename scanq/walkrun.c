@@ -86,8 +86,8 @@ child(walk *w, int fd, char const *s, size_t n)
 
 	/* not our caller's descriptors, whatever becomes of us */
 	out.fd = 1;
-	if (dup2(fd, 1) == -1 || close(0) == -1 || close(2) == -1 ||
-	    syscall(CLOSE_RANGE, 3, ~0U, 0) == -1)
+	if (dup2(fd, 1) == -1 || close(0) == -1 ||
+	    syscall(CLOSE_RANGE, 2, ~0U, 0) == -1)
 		_exit(2);
 	signal(SIGPIPE, SIG_DFL);
 	setrlimit(RLIMIT_CPU, &cpu);

@@ -25,7 +25,8 @@ class FakeClamd:
                  raw=None, fildes=True, drip=0, hang=False, stop_after=None):
         """raw: bytes instead of any answer to a scan.  fildes: descriptors are
         taken.  drip: seconds between bytes of an answer.  hang: never answer.
-        stop_after: close after so many bytes of a stream."""
+        stop_after: close after so many bytes of a stream.  version None: none
+        is told."""
         self.verdict, self.version, self.raw = verdict, version, raw
         self.fildes, self.drip, self.hang = fildes, drip, hang
         self.stop_after = stop_after
@@ -75,6 +76,9 @@ class FakeClamd:
         if self.hang:
             return
         if command == "zVERSION":
+            if self.version is None:
+                time.sleep(30)      # of no interest to those who have closed
+                return
             self.answer(c, (self.version + "\0").encode())
         elif command == "zPING":
             self.answer(c, b"PONG\0")

@@ -374,6 +374,28 @@ def test_rule_for_a_signature_comes_first(scanq):
     assert [b"Tpostmaster" in (q / "envelope").read_bytes() for q in r.queued] == [True]
 
 
+def test_version_is_asked_for_while_clamd_scans(scanq):
+    c = scanq.clamd()
+
+    def verdict(data):
+        end = time.monotonic() + 20
+        while "zVERSION" not in c.commands and time.monotonic() < end:
+            time.sleep(0.01)
+        return "OK" if "zVERSION" in c.commands else "too late ERROR"
+    c.verdict = verdict
+    r = scanq.run(mail())
+    assert r.code == 0 and c.commands.count("zVERSION") == 1, r.log
+    assert "ClamAV 1.4.6/27123" in lines(r.queued[0])[0]
+
+
+def test_clamd_that_hides_its_version_gives_verdicts_all_the_same(scanq):
+    c = scanq.clamd(version=None)
+    scanq.control("clamdtimeout", 2)
+    r = scanq.run(mail(parts=[("a.doc", "x/y", b"x" * 100000)]))
+    assert r.code == 0 and len(c.scanned) == 2, r.log
+    assert scanq.run(mail(parts=[("a.com", "x/y", EICAR)])).code == 82
+
+
 def test_plain_text_is_shown_once(scanq):
     c = scanq.clamd()
     scanq.run(mail())

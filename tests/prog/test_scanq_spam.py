@@ -127,6 +127,7 @@ def test_second_server_takes_over(scanq):
 @pytest.mark.parametrize("name,value", [
     ("spamd", "nonsense"), ("spamquarantine", "five"), ("spamrefuse", "1e3"), ("spamlimit", "-1")])
 def test_misspelt_setting_is_temporary(scanq, name, value):
+    scanq.control("spamd", "/run/spamd")
     scanq.control(name, value)
     r = scanq.run(mail())
     assert r.code == 55 and r.queued == [] and name in r.log
