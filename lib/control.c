@@ -30,26 +30,38 @@ next_value(char const **s, size_t *len, char const **value, size_t *n)
 	return 0;
 }
 
-/* Most files fit a small buffer, and most programs live for one connection:
- * two calls and no heap for those that do. */
+/* What a file says.  Most files fit the small buffer, and most programs live
+ * for one connection: two calls and no heap for those that do. */
+struct contents {
+	char const *s;
+	size_t len;
+	stralloc large;
+	char small[1024];
+};
+
+/* The caller frees c->large. */
 static int
-read_all(char const *file, stralloc *all)
+read_all(char const *file, struct contents *c)
 {
-	char s[2048];
+	stralloc zero = STRALLOC_ZERO;
 	int fd = openat(AT_FDCWD, file, O_RDONLY | O_CLOEXEC);
 	int e = 0;
 	ssize_t n;
 
+	c->large = zero;
 	if (fd == -1)
 		return errno == ENOENT ? 0 : -1;
 	do {
-		n = read(fd, s, sizeof s);
-		if (n > 0 && !stralloc_catb(all, s, n))
+		n = read(fd, c->small, sizeof c->small);
+		if (n > 0 && (c->large.len || n == sizeof c->small) &&
+		    !stralloc_catb(&c->large, c->small, n))
 			e = ENOMEM;
 		else if (n == -1 && errno != EINTR)
 			e = errno;
-	} while (!e && (n == sizeof s || n == -1));
+	} while (!e && (n == sizeof c->small || n == -1));
 	close(fd);
+	c->s = c->large.len ? c->large.s : c->small;
+	c->len = c->large.len ? c->large.len : (size_t)n;
 	if (!e)
 		return 1;
 	errno = e;
@@ -57,43 +69,59 @@ read_all(char const *file, stralloc *all)
 }
 
 int
+control_text(char const *file, char *s, size_t max, size_t *len)
+{
+	struct contents c;
+	char const *value;
+	size_t n;
+	int r = read_all(file, &c);
+
+	if (r == 1)
+		r = next_value(&c.s, &c.len, &value, &n);
+	if (r == 1 && n > max) {
+		errno = EMSGSIZE;
+		r = -1;
+	} else if (r == 1) {
+		memcpy(s, value, n);
+		*len = n;
+	}
+	stralloc_free(&c.large);
+	return r;
+}
+
+int
 control_line(char const *file, stralloc *out)
 {
-	stralloc all = STRALLOC_ZERO;
-	int r = read_all(file, &all);
+	struct contents c;
+	char const *value;
+	size_t n;
+	int r = read_all(file, &c);
 
-	if (r == 1) {
-		char const *s = all.s, *value;
-		size_t len = all.len, n;
-
-		r = next_value(&s, &len, &value, &n);
-		if (r == 1 && !stralloc_copyb(out, value, n))
-			r = -1;
-	}
-	stralloc_free(&all);
+	if (r == 1)
+		r = next_value(&c.s, &c.len, &value, &n);
+	if (r == 1 && !stralloc_copyb(out, value, n))
+		r = -1;
+	stralloc_free(&c.large);
 	return r;
 }
 
 int
 control_list(char const *file, stralloc *out)
 {
-	stralloc all = STRALLOC_ZERO, list = STRALLOC_ZERO;
-	int r = read_all(file, &all);
+	struct contents c;
+	stralloc list = STRALLOC_ZERO;
+	char const *value;
+	size_t n;
+	int r = read_all(file, &c);
 
-	if (r == 1) {
-		char const *s = all.s, *value;
-		size_t len = all.len, n;
-
-		while (r == 1 && next_value(&s, &len, &value, &n))
-			if (!stralloc_catb(&list, value, n) ||
-			    !stralloc_0(&list))
-				r = -1;
-		if (r == 1)
-			r = list.len != 0;
-		if (r == 1 && !stralloc_copy(out, &list))
+	while (r == 1 && next_value(&c.s, &c.len, &value, &n))
+		if (!stralloc_catb(&list, value, n) || !stralloc_0(&list))
 			r = -1;
-	}
-	stralloc_free(&all);
+	if (r == 1)
+		r = list.len != 0;
+	if (r == 1 && !stralloc_copy(out, &list))
+		r = -1;
+	stralloc_free(&c.large);
 	stralloc_free(&list);
 	return r;
 }
@@ -101,20 +129,22 @@ control_list(char const *file, stralloc *out)
 int
 control_uint(char const *file, unsigned int *out)
 {
-	stralloc v = STRALLOC_ZERO;
+	char s[32];
+	size_t n;
 	unsigned int u;	/* uint0_scan writes even when it fails */
-	int r = control_line(file, &v);
+	int r = control_text(file, s, sizeof s - 1, &n);
 
-	if (r == 1 && !stralloc_0(&v))
-		r = -1;
-	if (r == 1 && !uint0_scan(v.s, &u)) {
+	if (r == -1 && errno == EMSGSIZE)
 		errno = EINVAL;
-		r = -1;
+	if (r != 1)
+		return r;
+	s[n] = 0;
+	if (!uint0_scan(s, &u)) {
+		errno = EINVAL;
+		return -1;
 	}
-	if (r == 1)
-		*out = u;
-	stralloc_free(&v);
-	return r;
+	*out = u;
+	return 1;
 }
 
 int

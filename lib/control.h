@@ -14,6 +14,8 @@
 #include <skalibs/stralloc.h>
 
 extern int control_line(char const *file, stralloc *out);
+/* The same into s[0..max), without NUL; EMSGSIZE: it is longer. */
+extern int control_text(char const *file, char *s, size_t max, size_t *len);
 extern int control_uint(char const *file, unsigned int *out);
 
 /* Each entry NUL-terminated, one after the other. */

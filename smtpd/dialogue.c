@@ -67,8 +67,8 @@ dialogue_log(struct dialogue *d, char const *level, char const *event)
 
 	log_start(level, event);
 	log_string("ip", c->ip ? c->ip : "unknown");
-	if (d->helo.len)
-		log_value("helo", d->helo.s, d->helo.len);
+	if (d->helo_len)
+		log_value("helo", d->helo, d->helo_len);
 	if (d->tls.protocol)
 		log_string("tls", d->tls.protocol);
 	if (d->user.len)
@@ -164,15 +164,14 @@ static int
 hello(struct dialogue *d, struct argument const *a, enum hello kind, int *r)
 {
 	dialogue_reset(d);
-	if (!a->n || a->n > 255)
+	if (!a->n || a->n > sizeof d->helo) {
 		*r = dialogue_refuse(d, &no_name);
-	else if (!stralloc_copyb(&d->helo, a->s, a->n))
-		*r = dialogue_no_memory(d);
-	else {
-		d->hello = kind;
-		return 1;
+		return 0;
 	}
-	return 0;
+	memcpy(d->helo, a->s, a->n);
+	d->helo_len = a->n;
+	d->hello = kind;
+	return 1;
 }
 
 /* "250" and our name, which is the first word of the greeting. */
@@ -180,7 +179,7 @@ static int
 say_name(struct dialogue *d, char const *code)
 {
 	if (io_puts(d->io, code) == -1 ||
-	    io_put(d->io, d->policy->greeting.s, d->policy->name) == -1)
+	    io_put(d->io, d->policy->greeting, d->policy->name) == -1)
 		return -1;
 	return io_put(d->io, "\r\n", 2);
 }
@@ -357,11 +356,12 @@ obey(struct dialogue *d, char const *s, size_t n)
 static int
 greet(struct dialogue *d)
 {
-	stralloc const *g = &d->policy->greeting;
+	struct policy *p = d->policy;
 
-	if (d->policy->greeting.len == 0 && policy_start(d->policy) == -1)
+	if (!p->greeted && policy_start(p) == -1)
 		return dialogue_no_controls(d);
-	if (io_puts(d->io, "220 ") == -1 || io_put(d->io, g->s, g->len) == -1)
+	if (io_puts(d->io, "220 ") == -1 ||
+	    io_put(d->io, p->greeting, p->greeted) == -1)
 		return -1;
 	return dialogue_say(d, " ESMTP");
 }
@@ -437,7 +437,6 @@ dialogue_init(struct dialogue *d, io *i, struct backend *b, struct policy *p,
 void
 dialogue_free(struct dialogue *d)
 {
-	stralloc_free(&d->helo);
 	stralloc_free(&d->user);
 	stralloc_free(&d->sender);
 	stralloc_free(&d->envelope);

@@ -38,7 +38,8 @@ struct dialogue {
 	struct policy *policy;
 	struct client const *client;
 	enum hello hello;
-	stralloc helo;
+	char helo[255];		/* what the client calls itself */
+	size_t helo_len;
 	struct tls tls;
 	stralloc user;		/* who logged in: see lib/loginname.h; or "" */
 	char const *relay;	/* as the client's; or "": the user may */

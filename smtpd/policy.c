@@ -49,18 +49,19 @@ int
 policy_start(struct policy *p)
 {
 	char const *file = "control/smtpgreeting";
-	int r;
+	int r = control_text(file, p->greeting, POLICY_GREETING, &p->greeted);
 
-	p->timeout = TIMEOUT;
-	r = control_line_or_me(file, &p->greeting);
 	if (r == 0) {
 		file = "control/me";
-		errno = ENOENT;
-		r = -1;
+		r = control_text(file, p->greeting, POLICY_GREETING,
+		    &p->greeted);
 	}
-	if (r == -1)
+	if (r == 0)
+		errno = ENOENT;
+	if (r != 1)
 		return trouble(file);
-	p->name = byte_chr(p->greeting.s, p->greeting.len, ' ');
+	p->name = byte_chr(p->greeting, p->greeted, ' ');
+	p->timeout = TIMEOUT;
 	r = number("control/timeoutsmtpd", &p->timeout);
 	if (!p->timeout)
 		p->timeout = 1;

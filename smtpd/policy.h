@@ -14,9 +14,13 @@
 
 #include "lib/cdbfile.h"
 
+/* with "220 " and " ESMTP" a line of 512 (RFC 5321 4.5.3.1.5) */
+#define POLICY_GREETING 500
+
 struct policy {
-	stralloc greeting;	/* its first word is our name */
-	size_t name;		/* length of that word */
+	char greeting[POLICY_GREETING];
+	size_t greeted;		/* its length; 0: not read yet */
+	size_t name;		/* length of its first word, our name */
 	unsigned int timeout;	/* seconds */
 	unsigned long databytes; /* 0: no limit */
 	unsigned int maxrcpt;
@@ -27,7 +31,7 @@ struct policy {
 	unsigned int hide_user;	/* from the Received line */
 	int knows_size, knows_lists, knows_more, knows_auth, knows_users;
 };
-#define POLICY_ZERO { STRALLOC_ZERO, 0, 0, 0, 0, STRALLOC_ZERO, \
+#define POLICY_ZERO { "", 0, 0, 0, 0, 0, STRALLOC_ZERO, \
 	STRALLOC_ZERO, STRALLOC_ZERO, STRALLOC_ZERO, STRALLOC_ZERO, \
 	CDBFILE_ZERO, 0, STRALLOC_ZERO, 0, 0, 0, 0, 0, 0 }
 

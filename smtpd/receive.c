@@ -68,13 +68,12 @@ put_from(struct dialogue const *d, stralloc *out)
 	struct client const *c = d->client;
 	char const *host = c->host ? c->host : "unknown";
 	char const *ip = c->ip ? c->ip : "unknown";
-	stralloc const *helo = &d->helo;
 
 	if (put_string(out, "Received: from ", host) == -1)
 		return -1;
-	if (helo->len && (helo->len != strlen(host) ||
-	    strncasecmp(helo->s, host, helo->len) != 0))
-		if (put_name(out, " (HELO ", helo->s, helo->len) == -1 ||
+	if (d->helo_len && (d->helo_len != strlen(host) ||
+	    strncasecmp(d->helo, host, d->helo_len) != 0))
+		if (put_name(out, " (HELO ", d->helo, d->helo_len) == -1 ||
 		    !stralloc_append(out, ')'))
 			return -1;
 	if (c->info && (put_string(out, " (", c->info) == -1 ||
@@ -124,13 +123,13 @@ static int
 put_received(struct dialogue const *d, stralloc *out)
 {
 	char const *local = d->client->local_host;
-	stralloc const *me = &d->policy->greeting;
+	struct policy const *p = d->policy;
 	char date[DATE822_LEN];
 	size_t n = date822(date, d->back->time(d->back));
 
 	if (put_from(d, out) == -1 || put_user(d, out) == -1 || (local ?
 	    put_string(out, "\n  by ", local) :
-	    put_name(out, "\n  by ", me->s, d->policy->name)) == -1 ||
+	    put_name(out, "\n  by ", p->greeting, p->name)) == -1 ||
 	    put_protocol(d, out) == -1 ||
 	    put_string(out, " id ", session_id()) == -1)
 		return -1;

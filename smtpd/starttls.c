@@ -36,7 +36,7 @@ begin_anew(struct dialogue *d)
 {
 	dialogue_reset(d);
 	d->hello = HELLO_NONE;
-	d->helo.len = 0;
+	d->helo_len = 0;
 	dialogue_forget_user(d);
 }
 

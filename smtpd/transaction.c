@@ -358,7 +358,7 @@ listed(struct dialogue const *d)
 
 	if (policy_listed(&p->badmailfrom, d->sender.s, d->sender.len))
 		return &bad_sender;
-	if (policy_listed(&p->badhelo, d->helo.s, d->helo.len))
+	if (policy_listed(&p->badhelo, d->helo, d->helo_len))
 		return &bad_helo;
 	if (policy_listed(&p->badrcptto, a->s, a->len))
 		return &bad_recipient;
@@ -426,7 +426,8 @@ int
 transaction_rcpt(struct dialogue *d, struct argument const *arg)
 {
 	struct argument a = *arg, w;
-	struct question q = { &d->sender, &d->recipient, &d->helo };
+	stralloc const helo = { .s = d->helo, .len = d->helo_len };
+	struct question q = { &d->sender, &d->recipient, &helo };
 	struct reply const *bad;
 	int r;
 
