@@ -45,6 +45,23 @@ finish(struct asker *a, struct question *q, int result, int secure,
 	a->done(q, result, secure, text, len);
 }
 
+/* Why the system did not do it: our own want is told from a server that
+ * cannot be reached. */
+static char const *
+trouble(void)
+{
+	switch (errno) {
+	case EMFILE:
+	case ENFILE:
+		return "nodescriptors";
+	case ENOMEM:
+	case ENOBUFS:
+		return "nomemory";
+	default:
+		return "unreachable";
+	}
+}
+
 /* A new query over a new socket.  1, -1. */
 static int
 reach(struct asker *a, struct question *q, unsigned int s, int tcp)
@@ -104,8 +121,8 @@ ask_next(struct asker *a, struct question *q)
 			q->next = clock_ms() + wait;
 			return;
 		}
+		q->why = trouble();
 		hang_up(&q->at[s], DEAD);
-		q->why = "unreachable";
 	}
 	finish(a, q, DNSPACKET_FAILED, 0, q->why, strlen(q->why));
 }
@@ -135,7 +152,7 @@ again(struct asker *a, struct question *q, unsigned int s, int tcp)
 		r = ask(a, q, s);
 	}
 	if (r == -1)
-		give_up(a, q, s, "unreachable");
+		give_up(a, q, s, trouble());
 }
 
 static void
@@ -186,7 +203,7 @@ udp_ready(struct asker *a, struct question *q, unsigned int s)
 	if (n >= 0)
 		receive(a, q, s, reply, n);
 	else if (errno != EAGAIN && errno != EINTR)
-		give_up(a, q, s, "unreachable");
+		give_up(a, q, s, trouble());
 }
 
 /* Connected, or not: the write tells.  A query fits the buffer of a fresh
@@ -201,7 +218,7 @@ tcp_connected(struct asker *a, struct question *q, unsigned int s)
 	if (t->reply && send(t->fd, t->query, n, MSG_NOSIGNAL) == n)
 		t->state = TCP_READ;
 	else
-		give_up(a, q, s, "unreachable");
+		give_up(a, q, s, trouble());
 }
 
 static void
@@ -219,7 +236,7 @@ tcp_ready(struct asker *a, struct question *q, unsigned int s)
 	if (n == -1 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		give_up(a, q, s, "unreachable");
+		give_up(a, q, s, n ? trouble() : "unreachable");
 		return;
 	}
 	t->have += n;

@@ -364,7 +364,7 @@ put_tlsa(stralloc *out, char const *p, struct record const *r)
 	return 1;
 }
 
-/* Appends a blank and the value.  1; 0 malformed, or out of memory. */
+/* Appends a blank and the value.  1; 0 malformed, or out of memory: errno. */
 static int
 put_value(stralloc *out, char const *p, unsigned int len,
     struct record const *r)
@@ -451,13 +451,15 @@ dnspacket_read(struct dnsname const *q, char const *reply, size_t len,
 	char const *w = refusal(rcode(reply));
 
 	text->len = 0;
+	errno = 0;
 	if (!w && !dns_domain_copy(&name, q->wire))
 		w = "nomemory";
 	if (!w)
 		w = answer(q, reply, len, &name, text, &hits);
 	dns_domain_free(&name);
 	if (w) {
-		*why = w;
+		/* the codec fails in one way for all reasons */
+		*why = errno == ENOMEM ? "nomemory" : w;
 		return DNSPACKET_FAILED;
 	}
 	if (rcode(reply) == RCODE_NXDOMAIN)

@@ -1,5 +1,6 @@
 import os
 import pathlib
+import resource
 import signal
 import socket
 import struct
@@ -391,6 +392,70 @@ def test_a_failure_counts_more_than_silence():
     with DnsStub(lambda q: q.reply(rcode=2)) as one, DnsStub(lambda q: None) as two:
         got = line(f"{one.address} {two.address}", "-t", "1", "a", "a.x")
         assert got[3:] == ["failed", "-", "servfail"]
+
+
+# this machine runs short
+
+class Lines:
+    """dnsq that reads questions, with limits that change under it."""
+
+    def __init__(self, server):
+        self.p = subprocess.Popen([DNSQ, "-t", "5"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                  env={"DNSCACHEIP": server if isinstance(server, str) else server.address})
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.p.kill()
+        self.p.wait()
+        self.p.stdin.close()
+        self.p.stdout.close()
+
+    def limit(self, what, n):
+        resource.prlimit(self.p.pid, what, (n, n))
+
+    def ask(self, *questions):
+        self.p.stdin.write(b"".join(b"t%d %s\n" % q for q in enumerate(questions)))
+        self.p.stdin.flush()
+        got = [self.p.stdout.readline().decode().split() for _ in questions]
+        return [f[3:] for f in sorted(got)]
+
+
+SHORT = ["failed", "-", "nodescriptors"]
+
+
+def test_without_descriptors_the_servers_are_not_blamed():
+    with DnsStub(a_record) as one, DnsStub(a_record) as two, Lines(f"{one.address} {two.address}") as d:
+        d.limit(resource.RLIMIT_NOFILE, 3)
+        assert d.ask(b"a a.x") == [SHORT] and not one.seen and not two.seen
+
+
+def test_one_descriptor_is_enough_for_udp_and_then_tcp():
+    with DnsStub(lambda q: q.reply(flags=0x8380) if not q.tcp else a_record(q)) as stub, Lines(stub) as d:
+        d.limit(resource.RLIMIT_NOFILE, 4)
+        assert d.ask(b"a a.x") == [["answer", "-", "a.x", "192.0.2.1"]]
+
+
+def test_few_descriptors_serve_few_questions_at_a_time():
+    with DnsStub(lambda q: Later(.3, a_record(q))) as stub, Lines(stub) as d:
+        d.limit(resource.RLIMIT_NOFILE, 5)
+        got = d.ask(*[b"a a.x"] * 4)
+        assert [g[0] for g in got] == ["answer", "answer", "failed", "failed"]
+        assert got[2] == got[3] == SHORT
+        assert d.ask(b"a a.x")[0][0] == "answer"
+
+
+def test_without_memory_the_server_is_not_blamed():
+    """A reply by TCP needs 64 KB."""
+    def handler(q):
+        return q.reply(flags=0x8380) if q.name == "big.x" and not q.tcp else a_record(q)
+    with DnsStub(handler) as stub, Lines(stub) as d:
+        assert d.ask(b"a a.x")[0][0] == "answer"
+        pages = int(pathlib.Path(f"/proc/{d.p.pid}/statm").read_text().split()[0])
+        d.limit(resource.RLIMIT_AS, pages * resource.getpagesize() + 32768)
+        assert d.ask(b"a big.x") == [["failed", "-", "nomemory"]]
+        assert d.ask(b"a a.x")[0][0] == "answer"
 
 
 # time

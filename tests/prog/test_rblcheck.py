@@ -1,3 +1,4 @@
+import os
 import re
 import shutil
 import socket
@@ -281,6 +282,17 @@ def test_without_dnsq_mail_goes_on_and_nobody_is_killed(base):
                        env={"PATH": "/usr/bin:/bin", "POSTERN_HOME": str(base),
                             "TCPREMOTEIP": "192.0.2.7"})
     assert p.stdout == b"ran\nalive\n" and b"failed=bl.example:no-dnsq" in p.stderr
+
+
+def test_want_of_descriptors_is_told_from_a_list_that_is_down(base):
+    os.rename(base / "bin/dnsq", base / "bin/real")
+    (base / "bin/dnsq").write_text('#!/bin/sh\nulimit -n 4\nexec "${0%dnsq}real" "$@"\n')
+    (base / "bin/dnsq").chmod(0o755)
+    with DnsStub(zones(bl_example=LISTED)) as stub:
+        got = check(base, "-r", "none.example", "-r", "bl.example", stub=stub)
+        assert got.ran and "not=none.example/" in got.log and "failed=bl.example:nodescriptors/" in got.line("checked")
+        assert refused(check(base, "-c", "-r", "none.example", "-r", "bl.example", stub=stub, stdin=DIALOGUE),
+                       b"451 temporary RBL lookup error\r\n")
 
 
 def test_dnsq_that_hangs_is_killed(base):

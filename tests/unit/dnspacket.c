@@ -1,6 +1,7 @@
 #include "tests/fuzz/dnsq.c"
 
 #include <dirent.h>
+#include <sys/resource.h>
 
 #include "tests/unit/tap.h"
 
@@ -97,6 +98,49 @@ test_queries(void)
 	    "cut short it is not");
 }
 
+/* A text whose bytes are all escaped, under a limit that leaves no room. */
+static void
+test_want_of_memory(void)
+{
+	static char reply[DNSPACKET_MAX], query[DNSPACKET_QUERY];
+	static void *hog[4096];
+	static char const record[] = "\300\14\0\20\0\1\0\0\0\0\72\0";
+	struct rlimit old, small = { 0, 0 };
+	stralloc text = { 0 };
+	struct dnsname q;
+	char const *why = "";
+	size_t n, i;
+	int r;
+
+	dnspacket_name(&q, "txt", "a.x");
+	n = dnspacket_query(query, &q, "id", 0, 0);
+	memcpy(reply, query, n);
+	reply[2] |= 0x80;
+	ok(dnspacket_read(&q, reply, n, &text, &why) == DNSPACKET_NODATA,
+	    "no record");
+	reply[7] = 1;
+	memcpy(reply + n, record, sizeof record - 1);
+	n += sizeof record - 1;
+	for (i = 0; i < 58; i++)	/* 0x3a00 bytes */
+		reply[n + 256 * i] = '\377';
+	n += 58 * 256;
+	getrlimit(RLIMIT_AS, &old);
+	small.rlim_max = old.rlim_max;
+	setrlimit(RLIMIT_AS, &small);
+	/* room for names stays, room for texts does not */
+	for (i = 0; i < 4096 && (hog[i] = malloc(4096)); i++)
+		;
+	r = dnspacket_read(&q, reply, n, &text, &why);
+	setrlimit(RLIMIT_AS, &old);
+	while (i--)
+		free(hog[i]);
+	ok(r == DNSPACKET_FAILED && strcmp(why, "nomemory") == 0,
+	    "want of memory is no fault of the packet");
+	ok(dnspacket_read(&q, reply, n, &text, &why) == DNSPACKET_ANSWER,
+	    "which is a good one");
+	free(text.s);
+}
+
 int
 main(void)
 {
@@ -104,6 +148,7 @@ main(void)
 
 	test_names();
 	test_queries();
+	test_want_of_memory();
 	files = replay("tests/fuzz/seeds/dnsq");
 	ok(files > 100, "what the fuzzer kept, whole and cut");
 	return tap_done();
