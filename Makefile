@@ -162,8 +162,10 @@ $(DYNAMIC): %: %.do
 users/pwhash: LIBS = -lcrypt -lmd
 tls/tlsd: LIBS = -lssl -lcrypto
 
-$(ARCHIVE_PROGRAMS): scanq/archivenames.do scanq/filename.do scanq/words.do \
-		scanq/decode.do scanq/walkout.do scanq/walkwire.do lib/sandbox.do
+$(ARCHIVE_PROGRAMS): scanq/archivenames.do scanq/listing.do scanq/unzip.do scanq/contents.do \
+		scanq/magic.do scanq/zip.do scanq/tar.do scanq/rar.do scanq/window.do \
+		scanq/filename.do scanq/words.do scanq/decode.do scanq/walkout.do \
+		scanq/walkwire.do lib/sandbox.do
 	@echo link $@
 	@$(LD.glibc) -o $@ $^ -l:libarchive.a -llzma -lz -lbz2 -lzstd
 tls/tlsconnect: tls/stream.do lib/clock.do lib/sandbox.do

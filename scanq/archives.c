@@ -18,6 +18,7 @@ static int
 may_be(int magic)
 {
 	switch (magic) {
+	case WALK_TAR:
 	case WALK_7Z:
 	case WALK_GZIP:
 	case WALK_BZIP2:
@@ -32,12 +33,26 @@ may_be(int magic)
 	}
 }
 
+void
+archives_event(struct archives *a, struct walk_event const *e)
+{
+	if (e->type == WALK_FILE && e->code == WALK_IN_ZIP &&
+	    e->part < WALK_PARTS_MOST)
+		a->zips[e->part / 8] |= 1 << e->part % 8;
+}
+
+static int
+has_zip(struct archives const *a, uint32_t part)
+{
+	return part < WALK_PARTS_MOST && a->zips[part / 8] >> part % 8 & 1;
+}
+
 int
 archives_take(struct archives *a, struct leaf const *l, int magic)
 {
 	int fd;
 
-	if (!a->on || !may_be(magic))
+	if (!a->on || !(may_be(magic) || has_zip(a, l->part)))
 		return 0;
 	if (a->n == ARCHIVES_MOST) {
 		a->left_out++;
@@ -73,8 +88,8 @@ take_event(void *ctx, struct walk_event const *e)
 static void
 list(int fd, struct listing *l)
 {
-	struct walk_event bad = { .type = WALK_ANOMALY, .part = l->part,
-	    .code = WALK_ARCHIVE_BAD, .s = "", .t = "" };
+	struct walk_event died = { .type = WALK_ANOMALY, .part = l->part,
+	    .code = WALK_ARCHIVE_LIMIT, .s = "", .t = "" };
 	char number[16];
 	char const *argv[3] = { ARCHIVES_PROGRAM, number, 0 };
 	struct walkrun w;
@@ -83,7 +98,7 @@ list(int fd, struct listing *l)
 	snprintf(number, sizeof number, "%lu", (unsigned long)l->part);
 	if (walkrun_program(&w, argv, fd) == -1 ||
 	    walkrun_events(&w, take_event, l, &why) != 1)
-		l->take(l->ctx, &bad);
+		l->take(l->ctx, &died);
 }
 
 void
@@ -91,7 +106,7 @@ archives_list(struct archives *a, walk_take *take, void *ctx)
 {
 	struct listing l = { take, ctx, 0 };
 	struct walk_event more = { .type = WALK_ANOMALY,
-	    .code = WALK_TOO_MANY_NAMES, .s = "", .t = "" };
+	    .code = WALK_ARCHIVE_LIMIT, .s = "", .t = "" };
 	uint64_t until = clock_seconds() + ARCHIVES_SECONDS;
 	size_t i;
 

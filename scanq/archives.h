@@ -1,5 +1,6 @@
-/* archives: contents that may be archives which the walker does not read, kept
- * for archivenames until the walk is over.
+/* archives: contents that may be archives, kept for archivenames until the
+ * walk is over: of those that the walker reads it is asked what is in the
+ * archives inside.
  */
 #ifndef ARCHIVES_H
 #define ARCHIVES_H
@@ -13,7 +14,7 @@
 #define ARCHIVES_PROGRAM "bin/archivenames"
 
 enum {
-	ARCHIVES_MOST = 32,	/* of one message */
+	ARCHIVES_MOST = 200,	/* of one message */
 	ARCHIVES_SECONDS = 20	/* for all of them */
 };
 
@@ -25,7 +26,12 @@ struct archives {
 		uint32_t part;
 	} archive[ARCHIVES_MOST];
 	size_t left_out;	/* more than there is room for */
+	/* a bit for each part in which zip's entries have been seen */
+	unsigned char zips[WALK_PARTS_MOST / 8];
 };
+
+/* Takes note of zips behind other bytes. */
+extern void archives_event(struct archives *a, struct walk_event const *e);
 
 /* Keeps the leaf if its kind may be an archive.  1; 0: it is none, or there
  * are too many; -1.

@@ -48,6 +48,12 @@ filename_is(char const *s, size_t n, char const *list)
 	return en && is_word(s, en, list);
 }
 
+int
+filename_is_archive(char const *s, size_t n)
+{
+	return filename_is(s, n, ARCHIVES);
+}
+
 struct name {
 	struct walkout *out;
 	struct filename const *f;
@@ -276,6 +282,6 @@ filename_report(struct walkout *out, struct filename const *f, char const *s,
 	tell_folded(&a, name, n);
 	tell_base(&a, name, n);
 	tell_cut(&a, name, n);
-	if (a.archive && filename_is(name, n, ARCHIVES))
+	if (a.archive && filename_is_archive(name, n))
 		anomaly(&a, WALK_ARCHIVE_IN_ARCHIVE, name, n);
 }

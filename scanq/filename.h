@@ -33,4 +33,7 @@ extern char const *filename_extension(char const *s, size_t n, size_t *en);
  */
 extern int filename_is(char const *s, size_t n, char const *list);
 
+/* One of an archive, or of a disk image? */
+extern int filename_is_archive(char const *s, size_t n);
+
 #endif

@@ -446,6 +446,7 @@ anomaly_default(int code)
 	case WALK_NAME_BIDI:
 	case WALK_NAME_CLSID:
 	case WALK_ZIP_DIFFERS:
+	case WALK_ARCHIVE_LIMIT:
 		return ACTION_QUARANTINE;
 	case WALK_UU_IN_TEXT:
 	case WALK_CLOSE_MISSING:

@@ -173,6 +173,7 @@ take_event(void *ctx, struct walk_event const *e)
 
 	/* a rule about all of a leaf comes before clamd's verdict on it */
 	judge_event(&s->judge, e);
+	archives_event(&s->archives, e);
 	leaves_event(&s->leaves, e);
 }
 

@@ -209,6 +209,7 @@ enum walk_anomaly {
 	WALK_TAR_BAD,
 	WALK_RAR_BAD,
 	WALK_ARCHIVE_BAD,	/* that archivenames cannot read */
+	WALK_ARCHIVE_LIMIT,	/* or does not, up to its end */
 	WALK_TOO_MANY_ANOMALIES,
 	WALK_ANOMALY_COUNT
 };

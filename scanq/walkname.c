@@ -77,6 +77,7 @@ static char const *const anomalies[WALK_ANOMALY_COUNT] = {
 	[WALK_TAR_BAD] = "tar-bad",
 	[WALK_RAR_BAD] = "rar-bad",
 	[WALK_ARCHIVE_BAD] = "archive-bad",
+	[WALK_ARCHIVE_LIMIT] = "archive-limit",
 	[WALK_TOO_MANY_ANOMALIES] = "too-many-anomalies"
 };
 

@@ -144,11 +144,12 @@ walkout_more_files(struct walkout *o, uint32_t part, size_t n)
 void
 walkout_file(struct walkout *o, struct walk_event *e)
 {
-	uint64_t h = 0xcbf29ce484222325u ^ e->part;
+	uint64_t h = 0xcbf29ce484222325u;
 	char code = (char)e->code;
 	size_t i;
 
 	e->type = WALK_FILE;
+	h = hash(h, (char const *)&e->part, sizeof e->part);
 	h = hash(h, &code, 1);
 	h = hash(h, e->s, e->n);
 	h = hash(h, (char const *)&e->size, sizeof e->size) | 1;

@@ -102,11 +102,8 @@ report(struct zip *z, struct entry *e)
 	filename_report(z->out, &f, e->name, e->n);
 }
 
-/* Could this be a record's method and name?  Four bytes by chance in 25 MB
- * happen; these and the right ones behind them do not.
- */
-static int
-plausible(unsigned int method, size_t n)
+int
+zip_is_plausible(unsigned int method, size_t n)
 {
 	return n && (method <= 21 || (method >= 92 && method <= 99));
 }
@@ -138,7 +135,7 @@ use_local(struct zip *z, char const *s, size_t n)
 	e.n = (size_t)bytes_little(s + 26, 2);
 	e.xn = (size_t)bytes_little(s + 28, 2);
 	e.source = WALK_IN_ZIP;
-	if (!plausible(e.method, e.n)) {
+	if (!zip_is_plausible(e.method, e.n)) {
 		if (!z->pos)
 			walkout_anomaly(z->out, z->part, WALK_ZIP_BAD, "", 0);
 		return;
@@ -162,7 +159,7 @@ use_central(struct zip *z, char const *s, size_t n)
 	e.n = (size_t)bytes_little(s + 28, 2);
 	e.xn = (size_t)bytes_little(s + 30, 2);
 	e.source = WALK_IN_ZIP_DIRECTORY;
-	if (!plausible(e.method, e.n))
+	if (!zip_is_plausible(e.method, e.n))
 		return;
 	cut(&e, n - CENTRAL);
 	count(&z->central, e.name, e.n);

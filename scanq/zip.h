@@ -35,4 +35,9 @@ extern void zip_start(struct zip *, struct walkout *, uint32_t part);
 extern void zip_feed(struct zip *, char const *s, size_t n);
 extern void zip_end(struct zip *);
 
+/* Could these be a record's method and the length of its name?  A signature
+ * by chance in 25 MB happens; one with the right bytes behind it does not.
+ */
+extern int zip_is_plausible(unsigned int method, size_t n);
+
 #endif

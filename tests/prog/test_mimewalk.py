@@ -123,6 +123,12 @@ def test_zip_members_have_their_sizes():
     assert (1, 7, b"evil.exe", 4096) in walk.files
 
 
+def test_archives_side_by_side_show_the_same_name_each():
+    zipped = evasion.attached(evasion.wrap(evasion.zipped("a.txt", b"x")))
+    walk = Walk(evasion.mixed(*[zipped] * 50))
+    assert len([f for f in walk.files if f[1] == 6]) == len([f for f in walk.files if f[1] == 7]) == 50
+
+
 @pytest.mark.parametrize("name, anomaly", [
     ("n33-zip-mismatch", "zip-names-differ"), ("n34-zip-nocd", "zip-no-directory"),
     ("n35-zip-concat", "zip-concatenated"), ("n36-zip-prefix", "zip-prefix"),
