@@ -16,6 +16,7 @@ NAMES = {"7.2.0.192.in-addr.arpa": ["False.Example", "mx.example"],
          "9.2.0.192.in-addr.arpa": ["evil\\.example", "a b.example"],
          "2.0.0.127.in-addr.arpa": ["good.friend.example"],
          "3.0.0.127.in-addr.arpa": ["bad.friend.example"],
+         "5.0.0.127.in-addr.arpa": ["good.friend.example"],     # it is not
          "1." + "0." * 23 + "8.b.d.0.1.0.0.2.ip6.arpa": ["six.example"]}
 ADDRESSES = {"mx.example": ["192.0.2.1", "192.0.2.7"], "false.example": ["192.0.2.99"],
              "good.friend.example": ["127.0.0.2"], "bad.friend.example": ["127.0.0.3"]}
@@ -200,6 +201,11 @@ def test_rules_about_names_decide_behind_a_lookup(listen):
     assert ask("127.0.0.4") == "none by net\n"
 
 
+def test_forged_name_is_no_friend_to_the_paranoid(listen):
+    assert listen(RULES, "-p")("127.0.0.5") == "none by net\n"
+    assert listen(RULES, "-p", "-P")("127.0.0.5") == "good.friend.example by name\n"
+
+
 def test_variables_of_a_rule_without_the_name_do_not_count(listen):
     ask = listen('=good.friend.example:allow\n127.:allow,A="b"\n', "-h")
     assert ask("127.0.0.2") == "good.friend.example unset\n"
@@ -214,6 +220,7 @@ def test_denial_of_a_rule_without_the_name_does_not_count(listen):
 
 def test_without_h_nothing_is_looked_up(listen):
     assert listen(RULES)("127.0.0.2") == "none by net\n"
+    assert listen(RULES, "-p", "-H")("127.0.0.2") == "none by net\n"
 
 
 def test_a_slow_name_server_holds_up_its_own_clients_alone(listen):

@@ -214,7 +214,16 @@ def test_more_records_announced_than_sent():
     assert got[3:] == ["failed", "-", "malformed"]
 
 
+def questions(packet, n):
+    """The same, but for the number of questions that it says it holds."""
+    return packet[:4] + bytes([0, n]) + packet[6:]
+
+
 @pytest.mark.parametrize("lie", [
+    lambda q: q.reply(rr(SELF, A, bytes(4)), flags=0x8980),
+    lambda q: questions(q.reply(rr(SELF, A, bytes(4))), 0),
+    lambda q: questions(q.reply(rr(SELF, A, bytes(4))), 2),
+    lambda q: q.reply(rr(SELF, A, bytes(4)), question=q.question[:-1] + b"\3"),
     lambda q: q.reply(rr(SELF, A, bytes(4)), qid=bytes([q.id[0] ^ 1, q.id[1]])),
     lambda q: q.reply(rr(SELF, A, bytes(4)), question=name("b.x") + q.question[-4:]),
     lambda q: q.reply(rr(SELF, A, bytes(4)), question=q.question[:-3] + b"\2\0\1"),
@@ -222,7 +231,7 @@ def test_more_records_announced_than_sent():
     lambda q: Elsewhere(q.reply(rr(SELF, A, bytes(4)))),
     lambda q: q.id, lambda q: b"", lambda q: q.packet,
     lambda q: q.id + struct.pack(">HHHHH", 0x8183, 0, 0, 0, 0)],
-    ids=["id", "name", "type", "not a reply", "source", "short", "empty", "echo",
+    ids=["opcode", "questions 0", "questions 2", "class", "id", "name", "type", "not a reply", "source", "short", "empty", "echo",
          "no question"])
 def test_forgery_is_passed_over(lie):
     got = ask(lambda q: [lie(q), Later(0.1, q.a("192.0.2.1"))], "a", "a.x")
@@ -330,6 +339,51 @@ def test_tcp_answer_in_pieces(scratch):
     assert got[6:] == ["0.0.0.0"]
 
 
+def test_tcp_answer_that_says_it_is_truncated_is_all_there_is():
+    with DnsStub(lambda q: q.reply(rr(SELF, A, bytes(4)), flags=0x8380)) as stub:
+        assert line(stub, "-t", "2", "a", "a.x")[3] == "answer"
+        assert [q.tcp for q in stub.seen] == [False, True]
+
+
+def test_more_records_than_anybody_has():
+    def handler(q):
+        n = 1000 if q.name == "most.x" else 1001
+        return q.reply(*[rr(SELF, A, bytes(4))] * n) if q.tcp else q.reply(flags=0x8380)
+    assert len(ask(handler, "a", "most.x")) == 6 + 1000
+    assert ask(handler, "a", "more.x")[3:] == ["failed", "-", "malformed"]
+
+
+def test_tcp_that_stays_silent():
+    def handler(q):
+        return Later(3, a_record(q)) if q.tcp else q.reply(flags=0x8380)
+    start = time.time()
+    assert ask(handler, "-t", "1", "a", "a.x")[3:] == ["timeout", "-", "-"] and time.time() - start < 2.9
+
+
+@pytest.mark.parametrize("answer,word", [(b"", "unreachable"), (b"\0", "unreachable"), (b"\0\0", "unreachable"),
+                                         (b"\0\x0c" + bytes(11), "unreachable"), (b"\0\x0c" + bytes(12), "malformed")])
+def test_tcp_that_ends_early(answer, word):
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind(("127.0.0.1", port))
+
+    def serve():
+        packet, peer = udp.recvfrom(512)
+        udp.sendto(packet[:2] + b"\x83\x80\0\1\0\0\0\0\0\0" + packet[12:-11], peer)
+        conn, _ = listener.accept()
+        conn.recv(512)
+        conn.sendall(answer)
+        conn.close()
+    t = threading.Thread(target=serve)
+    t.start()
+    got = line(f"127.0.0.1:{port}", "-t", "5", "a", "a.x")
+    t.join()
+    udp.close()
+    listener.close()
+    assert got[3:] == ["failed", "-", word]
+
+
 def test_tcp_answer_to_another_question():
     got = ask(lambda q: q.reply(rr(SELF, A, bytes(4)), qid=b"\0\0" if q.id != b"\0\0" else b"\1\1")
               if q.tcp else q.reply(flags=0x8380), "a", "a.x")
@@ -347,6 +401,12 @@ def test_late_answer_of_the_first_server_counts():
             DnsStub(lambda q: None) as silent:
         got = line(f"{slow.address} {silent.address}", "-t", "4", "a", "a.x")
         assert got[6:] == ["192.0.2.1"] and len(silent.seen) == 1
+
+
+def test_a_failure_of_the_second_server_leaves_the_first_at_work():
+    with DnsStub(lambda q: Later(2, q.a("192.0.2.1"))) as slow, DnsStub(lambda q: q.reply(rcode=2)) as bad:
+        assert line(f"{slow.address} {bad.address}", "-t", "9", "a", "a.x")[6:] == ["192.0.2.1"]
+        assert len(slow.seen) == 1 and len(bad.seen) == 1
 
 
 def test_ipv6_transport():

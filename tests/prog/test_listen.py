@@ -209,21 +209,55 @@ def test_several_addresses_and_ports(scratch):
         p.stdout.close()
 
 
+def adopt(*fds, pid=0):
+    """listen with such descriptors from 3 on, for process getpid() + pid."""
+    code = (f"import os, fcntl; high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in {list(fds)}];"
+            "[os.dup2(fd, 3 + i) for i, fd in enumerate(high)];"
+            f"os.environ.update(LISTEN_FDS='{len(fds)}', LISTEN_PID=str(os.getpid() + {pid}));"
+            f"os.execv('{RULES}/listen', ['listen', '-1', '127.0.0.1', '0', *{ENV}])")
+    return subprocess.Popen(["/usr/bin/python3", "-c", code], pass_fds=fds, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+
+
+def end(p):
+    p.kill()
+    p.wait()
+    p.stdout.close()
+    p.stderr.close()
+
+
 def test_a_supervisor_may_pass_sockets(scratch):
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        code = ("import os, sys; os.dup2(int(sys.argv[1]), 3);"
-                "os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()));"
-                "os.execv(sys.argv[2], sys.argv[2:])")
-        p = subprocess.Popen(
-            ["/usr/bin/python3", "-c", code, str(s.fileno()), RULES / "listen", "0", "0", *ENV],
-            pass_fds=[s.fileno()])
+    with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.2", 0)) as b:
+        p = adopt(a.fileno(), b.fileno())
         try:
-            with socket.create_connection(s.getsockname(), 5) as c:
-                text = read_all(c)
-            assert "TCPREMOTEIP=127.0.0.1\n" in text and "LISTEN" not in text
+            assert int(p.stdout.readline()) == a.getsockname()[1]
+            for s in a, b:
+                with socket.create_connection(s.getsockname(), 5) as c:
+                    text = read_all(c)
+                assert f"TCPLOCALIP={s.getsockname()[0]}\n" in text and "LISTEN" not in text
         finally:
-            p.kill()
-            p.wait()
+            end(p)
+
+
+def test_sockets_for_another_process_are_not_taken(scratch):
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        p = adopt(s.fileno(), pid=1)
+        try:
+            port = int(p.stdout.readline())
+            assert port != s.getsockname()[1]
+            with socket.create_connection(("127.0.0.1", port), 5) as c:
+                assert "LISTEN" not in read_all(c)
+        finally:
+            end(p)
+
+
+def test_what_is_passed_must_be_a_listening_socket(scratch):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+        p = adopt(s.fileno())
+        try:
+            assert p.wait(10) == 100 and b"not a listening socket: descriptor 3" in p.stderr.read()
+        finally:
+            end(p)
 
 
 @pytest.mark.parametrize("args,code", [
@@ -421,6 +455,28 @@ def test_a_rule_sets_limits_of_its_own(listen, scratch):
         s.close()
 
 
+@pytest.mark.parametrize("variable,second,reason", [
+    ('MAXPERIP="1"', "127.0.0.2", "connections of address"), ('MAXPERNET="1"', "127.0.0.3", "connections of network"),
+    ('MAXRATEIP="1/60"', "127.0.0.2", "rate of address"), ('MAXRATENET="1/60"', "127.0.0.3", "rate of network")])
+def test_each_limit_may_be_a_rules(listen, scratch, variable, second, reason):
+    server = listen(rules(scratch, f"127.0.0.:allow,{variable}\n:allow\n"), "-vBsmtp")
+    first, others = hold(server, "127.0.0.2"), [hold(server, "127.0.1.2"), hold(server, "127.0.1.2")]
+    refused(server, second, reason)
+    assert first and all(others)
+    for s in first, *others:
+        s.close()
+
+
+@pytest.mark.parametrize("option,variable", [("-C1", "MAXPERIP"), ("-n1", "MAXPERNET"), ("-w1/60", "MAXRATEIP"),
+                                             ("-W1/60", "MAXRATENET")])
+def test_zero_in_a_rule_is_no_limit(listen, scratch, option, variable):
+    server = listen(rules(scratch, f'127.0.0.2:allow,{variable}="0"\n:allow\n'), option)
+    held = [hold(server, "127.0.0.2") for _ in range(3)] + [hold(server, "127.0.1.2")]
+    assert all(held) and not hold(server, "127.0.1.2")
+    for s in held:
+        s.close()
+
+
 def test_a_malformed_limit_in_a_rule_is_told_and_passed_over(listen, scratch):
     server = listen(rules(scratch, '127.:allow,MAXPERIP="many"\n'))
     s = hold(server)
@@ -569,6 +625,17 @@ def test_term_stops_accepting_and_lets_children_finish(listen):
     assert server.process.poll() is None
     s.sendall(b"still there\n")
     s.close()
+    assert server.process.wait(5) == 0
+
+
+def test_term_lets_clients_who_wait_for_a_greeting_have_it(listen):
+    server = listen("-G2", "-k30")
+    with server.connect() as s:
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_log("waiting=1")
+        server.process.terminate()
+        until(lambda: connection_refused(server))
+        assert s.recv(9) == b"up\n"
     assert server.process.wait(5) == 0
 
 

@@ -301,6 +301,12 @@ def test_dnsq_that_hangs_is_killed(base):
     assert got.ran and got.took < 10 and "timeout" in got.log
 
 
+def test_dnsq_that_says_too_much_is_not_heard_to_the_end(base):
+    (base / "bin/dnsq").write_text("#!/bin/sh\nhead -c 300000 /dev/zero\nexec sleep 60\n")
+    got = check(base, "-d", "8", "-r", "bl.example")
+    assert got.ran and "failed=bl.example:no-answer/" in got.log and got.took < 7
+
+
 def test_dnsq_that_talks_nonsense(base):
     (base / "bin/dnsq").write_text(
         "#!/bin/sh\nhead -c 200000 /dev/zero\necho; echo '1 a'; echo '99 a x answer - x 127.0.0.2'\n")

@@ -152,6 +152,15 @@ test_verdicts(void)
 	    "a list has answered with the last thing that matters");
 
 	start(1);
+	add(LISTS_BLOCK, "a.x");
+	say("0 a 1.a.x answer - 1.a.x 127.0.0.2");
+	say("3 a 1.b.x answer - 1.b.x 127.0.0.2");
+	say("1x a 1.a.x answer - 1.a.x 127.0.0.2");
+	say("1 a 1.a.x answer -");
+	ok(verdict() == '?' && answers.of[1].a == ANSWER_PENDING,
+	    "answers to questions that nobody asked");
+
+	start(1);
 	add(LISTS_ALLOW, "a.x");
 	add(LISTS_BLOCK, "b.x closed");
 	answers_close(&answers, "timeout");
