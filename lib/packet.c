@@ -8,6 +8,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Room for one descriptor, aligned as sendmsg wants it. */
+union control {
+	char space[CMSG_SPACE(sizeof(int))];
+	struct cmsghdr align;
+};
+
 static int
 address(struct sockaddr_un *a, char const *path)
 {
@@ -90,10 +96,7 @@ packet_listen(char const *path, int mode, int backlog)
 int
 packet_send(int sock, char const *s, size_t n, int fd)
 {
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
+	union control control;
 	struct iovec v = { (char *)s, n };
 	struct msghdr m;
 	ssize_t r;
@@ -119,25 +122,31 @@ packet_send(int sock, char const *s, size_t n, int fd)
 	return r == -1 ? -1 : 1;
 }
 
+/* The descriptor that came along, if it is one; -1.  The room for one is, by
+ * its alignment, room for two: of more than one we keep none open.
+ */
 static int
 passed(struct msghdr *m)
 {
 	struct cmsghdr *c = CMSG_FIRSTHDR(m);
-	int fd = -1;
+	int fd[sizeof(union control) / sizeof(int)];
+	size_t n, i;
 
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof fd))
-		memcpy(&fd, CMSG_DATA(c), sizeof fd);
-	return fd;
+	if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+		return -1;
+	n = (c->cmsg_len - CMSG_LEN(0)) / sizeof *fd;
+	memcpy(fd, CMSG_DATA(c), n * sizeof *fd);
+	if (n == 1)
+		return *fd;
+	for (i = 0; i < n; i++)
+		close(fd[i]);
+	return -1;
 }
 
 int
 packet_recv(int sock, char *s, size_t max, size_t *n, int *fd)
 {
-	union {
-		char space[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control;
+	union control control;
 	struct iovec v = { s, max };
 	struct msghdr m;
 	ssize_t r;

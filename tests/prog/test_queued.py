@@ -110,6 +110,21 @@ def test_size_must_be_what_was_written(queue):
     assert queue.messages() == [] and queue.unfinished() == []
 
 
+def test_descriptors_that_a_client_sends_are_not_kept(queue):
+    """Any user may talk to us: what he passes must not fill our table of descriptors."""
+    def held():
+        return sum(len(os.listdir(f"/proc/{p}/fd")) for p in queue.workers())
+    before = held()
+    c = Client(queue, 65534)
+    c.begin()
+    for _ in range(20):
+        for n in range(4):
+            socket.send_fds(c.sock, [b"V" + envelope()[:1]], [0] * n)
+    c.sock.send(b"out of place")
+    assert c.sock.recv(10) == b""
+    until(lambda: held() == before)
+
+
 def test_client_that_goes_away_leaves_nothing(queue):
     c = Client(queue)
     c.begin()

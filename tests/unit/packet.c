@@ -91,6 +91,43 @@ test_descriptors(void)
 	close(q[1]);
 }
 
+/* Two descriptors in one record, as packet_send never sends them. */
+static ssize_t
+send_two(int sock, int a, int b)
+{
+	union {
+		char space[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control;
+	int fds[2] = { a, b };
+	struct iovec v = { (char *)"f", 1 };
+	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1,
+	    .msg_control = control.space,
+	    .msg_controllen = sizeof control.space };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&m);
+
+	memset(&control, 0, sizeof control);
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof fds);
+	memcpy(CMSG_DATA(c), fds, sizeof fds);
+	return sendmsg(sock, &m, 0);
+}
+
+static void
+test_too_many_descriptors(void)
+{
+	int fd = -1, before = open_descriptors();
+	size_t n;
+
+	ok(send_two(p[0], 0, 1) == 1 && send_two(p[0], 0, 1) == 1,
+	    "two descriptors in one record");
+	packet_recv(p[1], buf, 10, &n, &fd);
+	ok(fd == -1, "are not what was asked for");
+	packet_recv(p[1], buf, 10, &n, 0);
+	ok(open_descriptors() == before, "and stay open in no case");
+}
+
 static void
 test_addresses(void)
 {
@@ -143,6 +180,7 @@ main(void)
 	pair();
 	test_records();
 	test_descriptors();
+	test_too_many_descriptors();
 	test_addresses();
 	test_timeout();
 	return tap_done();
