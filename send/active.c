@@ -96,6 +96,7 @@ new_active(struct send *s, uint32_t message)
 		s->actives->before = a;
 	s->actives = a;
 	s->nactive++;
+	s->nstill++;
 	s->table.m[message].state = TABLE_ACTIVE;
 	return a;
 }
@@ -116,6 +117,7 @@ active_free(struct send *s, struct active *a)
 	if (a->after)
 		a->after->before = a->before;
 	s->nactive--;
+	s->nstill--;
 	if (a->fd != -1)
 		close(a->fd);
 	stralloc_free(&a->envelope);

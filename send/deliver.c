@@ -1,6 +1,7 @@
 #include "send/deliver.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +17,12 @@ enum {
 	WINDOW = 16,		/* jobs of one message that wait at once: a
 				 * list does not stand before everybody else */
 	TURNS = 64,		/* slots given, reports read, in one go */
-	SLOT_BITS = 20		/* of a delivery's number on the wire */
+	SLOT_BITS = 20,		/* of a delivery's number on the wire */
+	/* active messages of which nothing runs: beyond so many, one is only
+	 * opened if something of it can start; beyond twice as many, one that
+	 * has come to a stop is put back; and that is enough */
+	STILL = 128,
+	STILL_MOST = 3 * STILL
 };
 
 void
@@ -136,7 +142,7 @@ started(struct send *s, struct job *j)
 	s->free_slot -= j->count;
 	j->left = j->count;
 	j->state = JOB_RUNS;
-	a->running++;
+	s->nstill -= !a->running++;
 	dest_sent(s, j->dest, j->count);
 	j->dest->running++;
 	s->channel[j->dest->channel].running++;
@@ -209,10 +215,15 @@ deliver_more(struct send *s, struct active *a)
 }
 
 int
+deliver_free(struct channel const *ch)
+{
+	return ch->sock != -1 && !ch->full && ch->running < ch->limit;
+}
+
+int
 deliver_room(struct send const *s)
 {
-	return s->nactive < s->channel[LOCAL].limit +
-	    s->channel[REMOTE].limit + DELIVER_ACTIVE;
+	return s->nstill < STILL_MOST;
 }
 
 static int
@@ -226,20 +237,60 @@ can_start_any(struct send *s, struct active *a)
 	return 0;
 }
 
+static uint64_t
+promise(struct send const *s, struct dest const *d)
+{
+	struct channel const *ch = &s->channel[d->channel];
+
+	return deliver_free(ch) ? UINT64_MAX : ch->sock == -1 ? 0 : ch->moved;
+}
+
+/* Where to park it: where it will have its turn soonest, for one channel may
+ * be at a standstill.
+ */
+static struct dest *
+place(struct send const *s, struct active const *a)
+{
+	struct dest *best = a->jobs[0].dest;
+	uint32_t i;
+
+	for (i = 1; i < a->njobs; i++)
+		if (promise(s, a->jobs[i].dest) > promise(s, best))
+			best = a->jobs[i].dest;
+	return best;
+}
+
+/* The job at that destination is the first one. */
+static void
+begin_with(struct active *a, struct dest const *d)
+{
+	struct job first = a->jobs[0];
+	uint32_t i;
+
+	for (i = 0; i < a->njobs; i++)
+		if (a->jobs[i].dest == d) {
+			a->jobs[0] = a->jobs[i];
+			a->jobs[i] = first;
+			return;
+		}
+}
+
 void
-deliver_message(struct send *s, uint32_t message, int turn)
+deliver_message(struct send *s, uint32_t message, struct dest const *turn)
 {
 	struct active *a;
 	int first = 0;
 
 	if (active_open(s, message, &a) == 0)
 		return;
+	if (turn)
+		begin_with(a, turn);
 	if (turn && !s->exiting && dest_free(s, a->jobs[0].dest))
 		first = start(s, &a->jobs[a->cursor++]) == 1;
 	if (turn && a->cursor && !first)
 		a->cursor = 0;
-	if (!first && !deliver_room(s) && !can_start_any(s, a)) {
-		dest_park(s, a->jobs[0].dest, message);
+	if (!first && s->nstill > STILL && !can_start_any(s, a)) {
+		dest_park(s, place(s, a), message);
 		active_free(s, a);
 		return;
 	}
@@ -257,9 +308,11 @@ take_turn(struct send *s, struct dest *d)
 	if (!j) {
 		uint32_t message = dest_next_parked(s, d);
 
-		dest_settle(s, d);
+		d->users++;	/* it stays while we look at it */
 		if (message != TABLE_NONE)
-			deliver_message(s, message, 1);
+			deliver_message(s, message, d);
+		d->users--;
+		dest_settle(s, d);
 		return 1;
 	}
 	a = j->a;
@@ -287,8 +340,7 @@ deliver_turns(struct send *s, int channel)
 	for (i = 0; i < TURNS && ch->turn && !s->exiting; i++) {
 		struct dest *d = ch->turn;
 
-		if (ch->sock == -1 || ch->full || ch->running >= ch->limit ||
-		    idle >= ch->turns)
+		if (!deliver_free(ch) || idle >= ch->turns)
 			return 0;
 		ch->turn = d->after;
 		if (!d->pace.frozen && !dest_free(s, d)) {
@@ -308,15 +360,19 @@ job_ends(struct send *s, struct job *j)
 	struct active *a = j->a;
 
 	s->channel[j->dest->channel].running--;
+	s->channel[j->dest->channel].moved = s->now;
 	j->dest->running--;
 	j->dest->users--;
 	j->state = JOB_ENDED;
-	a->running--;
+	s->nstill += !--a->running;
 	dest_learn(j->dest, j);
 	dest_settle(s, j->dest);
 	deliver_status(s);
 	if (!s->exiting)
 		deliver_more(s, a);
+	/* one channel stands still, and has what the other one left */
+	if (!a->running && s->nstill > 2 * STILL)
+		active_cancel(s, a);
 	active_settle(s, a);
 }
 
@@ -333,7 +389,7 @@ delivery_ends(struct send *s, struct slot *slot, char const *text)
 }
 
 /* A spawner is gone: what it had under way failed for now, through no fault
- * of the message; the other spawner's deliveries end, then so do we.
+ * of the message.  What it takes waits for another one.
  */
 static void
 lost(struct send *s, int channel)
@@ -341,17 +397,37 @@ lost(struct send *s, int channel)
 	struct channel *ch = &s->channel[channel];
 	uint32_t i;
 
-	line_put("alert: oh no! lost spawn connection! dying... (");
+	line_put("alert: oh no! lost spawn connection! waiting for another (");
 	line_put(ch->name);
 	line_put(")");
 	line_end();
 	close(ch->sock);
 	ch->sock = -1;
-	s->exiting = s->broken = 1;
+	ch->full = 0;
 	for (i = 0; i < s->slots; i++)
 		if (s->slot[i].number &&
 		    s->slot[i].job->dest->channel == channel)
 			delivery_ends(s, &s->slot[i], "");
+}
+
+void
+deliver_spawner(struct send *s, int channel)
+{
+	struct channel *ch = &s->channel[channel];
+	char c;
+	size_t n;
+	int r = packet_recv(ch->news, &c, sizeof c, &n, &ch->sock);
+
+	if (r == 1 && ch->sock != -1) {
+		fcntl(ch->sock, F_SETFL, O_NONBLOCK);
+		line_put("info: another spawner (");
+		line_put(ch->name);
+		line_put(")");
+		line_end();
+	} else if (r == 0) {	/* start is gone, and so will we be */
+		close(ch->news);
+		ch->news = -1;
+	}
 }
 
 /* One packet of reports: numbers and texts.  1; 0 not a report. */

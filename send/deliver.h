@@ -4,13 +4,14 @@
 
 #include "send/state.h"
 
-enum { DELIVER_ACTIVE = 128 };	/* beyond the limits of both channels */
-
-/* Opens a message and starts what can be started, or parks it.  turn: it is
- * its destination's turn.
+/* Opens a message and starts what can be started, or parks it.  turn: if it is
+ * a destination's turn, that one; else null.
  */
-extern void deliver_message(struct send *s, uint32_t message, int turn);
+extern void deliver_message(struct send *s, uint32_t message,
+    struct dest const *turn);
 
+/* Has it a free slot? */
+extern int deliver_free(struct channel const *ch);
 /* Is there room for more active messages? */
 extern int deliver_room(struct send const *s);
 
@@ -24,6 +25,9 @@ extern void deliver_more(struct send *s, struct active *a);
 
 /* Reads what the spawner has to say. */
 extern void deliver_reports(struct send *s, int channel);
+
+/* Takes the socket of another spawner, in place of one that was lost. */
+extern void deliver_spawner(struct send *s, int channel);
 
 /* Tells the status line. */
 extern void deliver_status(struct send *s);

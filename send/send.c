@@ -29,6 +29,8 @@
 enum {
 	FROM_LSPAWN = 3,	/* descriptors that start gives us */
 	FROM_RSPAWN = 4,
+	NEWS_LSPAWN = 5,
+	NEWS_RSPAWN = 6,
 	MOST_CONCURRENT = 1000,
 	/* so much of each in one round of the loop: no work waits for all of
 	 * another */
@@ -166,8 +168,7 @@ some_channel_free(struct send const *s)
 	int c;
 
 	for (c = 0; c < CHANNELS; c++)
-		if (s->channel[c].sock != -1 && !s->channel[c].full &&
-		    s->channel[c].running < s->channel[c].limit)
+		if (deliver_free(&s->channel[c]))
 			return 1;
 	return 0;
 }
@@ -334,7 +335,8 @@ signals(struct service *v)
 		}
 }
 
-enum { ON_SIGNAL, ON_TRIGGER, ON_SPAWNERS, ON_QUEUED = ON_SPAWNERS + CHANNELS,
+enum { ON_SIGNAL, ON_TRIGGER, ON_SPAWNERS, ON_NEWS = ON_SPAWNERS + CHANNELS,
+	ON_QUEUED = ON_NEWS + CHANNELS,
 	ON_BOUNCERS, ON_COMMANDS = ON_BOUNCERS + BOUNCERS,
 	FDS = ON_COMMANDS + COMMAND_FDS };
 
@@ -352,6 +354,8 @@ fill(struct service *v, struct pollfd *p)
 		p[ON_SPAWNERS + i].fd = s->channel[i].sock;
 		if (s->channel[i].full)
 			p[ON_SPAWNERS + i].events |= POLLOUT;
+		p[ON_NEWS + i].fd = s->channel[i].sock == -1 ?
+		    s->channel[i].news : -1;
 	}
 	p[ON_QUEUED].fd = s->marks.sock;
 	/* answers make room for more requests */
@@ -416,6 +420,8 @@ react(struct service *v, struct pollfd const *p)
 			s->channel[i].full = 0;
 		if (p[ON_SPAWNERS + i].revents & ~POLLOUT)
 			deliver_reports(s, i);
+		if (p[ON_NEWS + i].revents)
+			deliver_spawner(s, i);
 	}
 	if (p[ON_QUEUED].revents & ~POLLOUT)
 		answers(v);
@@ -491,9 +497,11 @@ init_send(struct send *s)
 	s->channel[LOCAL].name = "local";
 	s->channel[LOCAL].skip = SCHEDULE_LOCAL;
 	s->channel[LOCAL].sock = FROM_LSPAWN;
+	s->channel[LOCAL].news = NEWS_LSPAWN;
 	s->channel[REMOTE].name = "remote";
 	s->channel[REMOTE].skip = SCHEDULE_REMOTE;
 	s->channel[REMOTE].sock = FROM_RSPAWN;
+	s->channel[REMOTE].news = NEWS_RSPAWN;
 	s->table.spare = s->fresh = TABLE_NONE;
 	marks_init(&s->marks);
 	bouncer_init(s);
@@ -505,16 +513,14 @@ static void
 open_files(struct service *v)
 {
 	struct send *s = &v->s;
-	int c;
+	int fd;
 
-	for (c = 0; c < CHANNELS; c++) {
-		int fd = s->channel[c].sock;
-
+	for (fd = FROM_LSPAWN; fd <= NEWS_RSPAWN; fd++)
 		if (fcntl(fd, F_SETFD, FD_CLOEXEC) == -1 ||
 		    fcntl(fd, F_SETFL, O_NONBLOCK) == -1)
-			strerr_dief1x(EXIT_USAGE, "descriptors 3 and 4 must "
-			    "be the spawners' sockets: run by start");
-	}
+			strerr_dief1x(EXIT_USAGE, "descriptors 3 to 6 must "
+			    "be sockets of the spawners and start: "
+			    "run by start");
 	v->lock = memory_open("socket/send/lock");
 	if (v->lock == -1)
 		strerr_diefu1sys(EXIT_TEMP, "open socket/send/lock");
@@ -583,5 +589,5 @@ main(void)
 		strerr_diefu1sys(EXIT_TEMP, "read control files");
 	v.signals = catch_signals();
 	loop(&v);
-	return v.s.broken ? EXIT_TEMP : EXIT_DONE;
+	return EXIT_DONE;
 }

@@ -14,19 +14,39 @@
 #include <skalibs/sig.h>
 #include <skalibs/strerr.h>
 
+#include "lib/clock.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
+#include "lib/packet.h"
 #include "lib/role.h"
 
-enum { GRACE = 5000 };	/* ms for the spawners, after send has ended */
+enum { LSPAWN, RSPAWN, SPAWNERS, SEND = SPAWNERS, CHILDREN };
+
+enum {
+	FROM = 3,		/* send's descriptors: one of each spawner, */
+	NEWS = FROM + SPAWNERS,	/* and one of ours for each */
+	GRACE = 5000,		/* ms for the spawners, after send has ended */
+	/* ms until a spawner that died gets a successor; twice as many after
+	 * each that did not live for long */
+	PAUSE = 1000,
+	PAUSE_MOST = 60000,
+	LONG = 60000
+};
 
 struct child {
 	char const *argv[3];
 	struct role as;
-	int fd[2];		/* its 0 and -1; or, for send, its 3 and 4 */
-	int is_send;
+	int fd;			/* a spawner's 0 */
 	pid_t pid;		/* 0: has ended */
+	int status;		/* of the one that has ended */
+	uint64_t born, again;	/* again: when to start the next one; 0 */
+	unsigned int pause;
 };
+
+/* Ends of pairs, by spawner. */
+static int from[SPAWNERS];	/* for send: to the spawner */
+static int news[SPAWNERS];	/* for send: where a new spawner's end comes */
+static int tell[SPAWNERS];	/* ours: into news */
 
 static char *environment[3];
 
@@ -46,31 +66,47 @@ make_environment(void)
 	environment[1] = home;
 }
 
-/* Away from the low numbers that children get theirs at. */
+/* Moves it away from the low numbers that children get theirs at.  It, or -1:
+ * then it is closed.
+ */
 static int
 high(int fd)
 {
 	int h = fcntl(fd, F_DUPFD_CLOEXEC, 16);
 
-	if (h == -1)
-		strerr_diefu1sys(EXIT_TEMP, "duplicate a descriptor");
 	close(fd);
 	return h;
 }
 
+/* A spawner's or send's own, of which the rest is close-on-exec. */
 static int
 place(struct child const *c)
 {
-	if (!c->is_send)
-		return dup2(c->fd[0], 0);
-	if (dup2(c->fd[0], 3) == -1 || dup2(c->fd[1], 4) == -1)
-		return -1;
+	int i;
+
+	if (c->fd != -1)
+		return dup2(c->fd, 0);
+	for (i = 0; i < SPAWNERS; i++)
+		if (dup2(from[i], FROM + i) == -1 ||
+		    dup2(news[i], NEWS + i) == -1)
+			return -1;
 	/* without us nobody passes signals on, and a second one may start */
 	return prctl(PR_SET_PDEATHSIG, SIGTERM);
 }
 
 static void
-child(struct child const *c, pid_t parent)
+fail(int report, char const *what)
+{
+	int e = errno;
+	ssize_t r = write(report, "", 1);
+
+	(void)r;
+	errno = e;
+	strerr_diefu1sys(EXIT_TEMP, what);
+}
+
+static void
+child(struct child const *c, pid_t parent, int report)
 {
 	sigset_t none;
 
@@ -78,25 +114,41 @@ child(struct child const *c, pid_t parent)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, 0);
 	if (role_become(&c->as) == -1)
-		strerr_diefu1sys(EXIT_TEMP, "become its user");
+		fail(report, "become its user");
 	if (place(c) == -1)
-		strerr_diefu1sys(EXIT_TEMP, "place descriptors");
-	if (c->is_send && getppid() != parent)
+		fail(report, "place descriptors");
+	if (c->fd == -1 && getppid() != parent)
 		_exit(EXIT_TEMP);
 	execve(c->argv[0], (char *const *)c->argv, environment);
-	strerr_diefu1sys(EXIT_TEMP, "run it");
+	fail(report, "run it");
 }
 
-static void
+/* 1 it runs; 0 it could not be run, and will end; -1 no process was to be
+ * had.
+ */
+static int
 launch(struct child *c)
 {
-	pid_t parent = getpid();
+	pid_t parent = getpid(), pid;
+	int report[2];
+	char byte;
 
-	c->pid = fork();
-	if (c->pid == -1)
-		strerr_diefu1sys(EXIT_TEMP, "fork");
-	if (c->pid == 0)
-		child(c, parent);
+	c->born = clock_ms();
+	if (pipe2(report, O_CLOEXEC) == -1)
+		return -1;
+	report[1] = high(report[1]);
+	pid = report[1] == -1 ? -1 : fork();
+	if (pid == 0)
+		child(c, parent, report[1]);
+	close(report[1]);
+	if (pid != -1) {
+		c->pid = pid;
+		c->again = 0;
+	}
+	if (pid != -1 && read(report[0], &byte, 1) == 1)
+		pid = 0;
+	close(report[0]);
+	return pid > 0 ? 1 : pid;
 }
 
 static void
@@ -138,26 +190,88 @@ start_logger(char const *const *argv)
 	return pid;
 }
 
-enum { LSPAWN, RSPAWN, SEND, CHILDREN };
+static int
+pair(int fd[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fd);
+}
+
+/* Sockets between send and spawner i, or between us and send. */
+static void
+connect_them(int *one, int *other)
+{
+	int fd[2];
+
+	if (pair(fd) == -1)
+		strerr_diefu1sys(EXIT_TEMP, "make a socket pair");
+	*one = high(fd[0]);
+	*other = high(fd[1]);
+	if (*one == -1 || *other == -1)
+		strerr_diefu1sys(EXIT_TEMP, "duplicate a descriptor");
+}
 
 static void
 start_all(struct child *c)
 {
-	int local[2], remote[2], i;
+	int i;
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, local) == -1
-	    || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, remote)
-	    == -1)
-		strerr_diefu1sys(EXIT_TEMP, "make a socket pair");
-	c[LSPAWN].fd[0] = high(local[0]);
-	c[RSPAWN].fd[0] = high(remote[0]);
-	c[SEND].fd[0] = high(local[1]);
-	c[SEND].fd[1] = high(remote[1]);
+	for (i = 0; i < SPAWNERS; i++) {
+		connect_them(&c[i].fd, &from[i]);
+		connect_them(&tell[i], &news[i]);
+	}
 	for (i = 0; i < CHILDREN; i++)
-		launch(&c[i]);
-	for (i = 0; i < CHILDREN; i++)
-		close(c[i].fd[0]);
-	close(c[SEND].fd[1]);
+		if (launch(&c[i]) == -1)
+			strerr_diefu1sys(EXIT_TEMP, "fork");
+	for (i = 0; i < SPAWNERS; i++) {
+		close(c[i].fd);
+		close(from[i]);
+		close(news[i]);
+	}
+}
+
+/* Starts a spawner in the place of one that died; send gets its socket.  If
+ * send does not take it, the spawner ends again, and there is a next time.
+ */
+static int
+replace(struct child *c, int to_send)
+{
+	int fd[2], r;
+
+	if (pair(fd) == -1)
+		return -1;
+	c->fd = fd[0];
+	r = launch(c);
+	if (r == 1)
+		packet_send(to_send, "", 1, fd[1]);
+	close(fd[0]);
+	close(fd[1]);
+	return r;
+}
+
+/* When there will be another one. */
+static void
+put_off(struct child *c)
+{
+	uint64_t now = clock_ms();
+
+	if (!c->pause || now - c->born >= LONG)
+		c->pause = PAUSE;
+	else if (c->pause < PAUSE_MOST)
+		c->pause = c->pause * 2 < PAUSE_MOST ? c->pause * 2 :
+		    PAUSE_MOST;
+	c->again = now + c->pause;
+}
+
+static void
+complain(struct child const *c)
+{
+	int killed = WIFSIGNALED(c->status);
+	char how[16];
+
+	snprintf(how, sizeof how, "%d", killed ? WTERMSIG(c->status) :
+	    WEXITSTATUS(c->status));
+	strerr_warnw(c->argv[0], killed ? " was killed by signal " :
+	    " has ended with exit code ", how, ": starting another one");
 }
 
 /* Which have ended; send's exit code into *code. */
@@ -168,16 +282,49 @@ reap(struct child *c, int *code)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (i = 0; i < CHILDREN; i++)
-			if (c[i].pid == pid) {
-				c[i].pid = 0;
-				if (i == SEND)
-					*code = WIFEXITED(status) ?
-					    WEXITSTATUS(status) : EXIT_TEMP;
-			}
+		for (i = 0; i < CHILDREN; i++) {
+			if (c[i].pid != pid)
+				continue;
+			c[i].pid = 0;
+			c[i].status = status;
+			if (i == SEND)
+				*code = WIFEXITED(status) ?
+				    WEXITSTATUS(status) : EXIT_TEMP;
+			else
+				put_off(&c[i]);
+		}
 	for (i = 0; i < CHILDREN; i++)
 		left += c[i].pid != 0;
 	return left;
+}
+
+static void
+replace_one(struct child *c, int to_send)
+{
+	complain(c);
+	if (replace(c, to_send) != -1)
+		return;
+	strerr_warnwu2sys("start ", c->argv[0]);
+	put_off(c);
+}
+
+/* Starts those whose time has come; ms until the next one, or -1.  Only now is
+ * it sure that send has not ended, and with it they.
+ */
+static int
+replace_dead(struct child *c)
+{
+	uint64_t now = clock_ms();
+	int i, wait = -1;
+
+	for (i = 0; i < SPAWNERS; i++) {
+		if (c[i].again && c[i].again <= now)
+			replace_one(&c[i], tell[i]);
+		if (c[i].again && (wait == -1 ||
+		    c[i].again - now < (unsigned int)wait))
+			wait = c[i].again - now;
+	}
+	return wait;
 }
 
 /* Until send has ended, and the spawners, which end without it once their
@@ -190,9 +337,9 @@ wait_for(struct child *c, int signals)
 	int code = EXIT_TEMP, sig;
 
 	while (reap(c, &code)) {
-		int r = poll(&p, 1, c[SEND].pid ? -1 : GRACE);
+		int r = poll(&p, 1, c[SEND].pid ? replace_dead(c) : GRACE);
 
-		if (r == 0 || (r == -1 && errno != EINTR))
+		if ((r == 0 && !c[SEND].pid) || (r == -1 && errno != EINTR))
 			break;
 		while ((sig = selfpipe_read()) > 0)
 			if (sig != SIGCHLD && c[SEND].pid > 0)
@@ -215,7 +362,8 @@ catch_signals(void)
 }
 
 /* start: starts send, lspawn and rspawn, each as its user, connects them, and
- * waits.  TERM, HUP and ALRM are passed on to send.
+ * waits.  A spawner that died gets a successor.  TERM, HUP and ALRM are passed
+ * on to send.
  *
  * Runs as:    root
  * Reads:      conf-users
@@ -228,7 +376,7 @@ main(int argc, char const *const *argv)
 {
 	static struct child c[CHILDREN] = {
 		{ .argv = { "bin/lspawn" } }, { .argv = { "bin/rspawn" } },
-		{ .argv = { "bin/send" }, .is_send = 1 }
+		{ .argv = { "bin/send" }, .fd = -1 }
 	};
 	int signals, code;
 	pid_t logger = 0;

@@ -91,7 +91,9 @@ struct channel {
 	unsigned int limit, running;
 	unsigned int skip;	/* of the retry schedule */
 	int sock;		/* the spawner; -1: it is gone */
+	int news;		/* where start sends the socket of another */
 	int full;		/* the socket takes nothing now */
+	uint64_t moved;		/* ms: when a job of its last ended */
 	struct dest *turn;	/* the ring: whose turn it is */
 	size_t turns;		/* how many stand in it */
 };
@@ -151,6 +153,7 @@ struct send {
 	size_t dests;
 	struct active *actives;
 	uint32_t nactive;
+	uint32_t nstill;	/* of these, without a delivery under way */
 	uint32_t fresh, fresh_last;
 	struct slot *slot;
 	uint32_t slots, free_slot;
@@ -167,7 +170,7 @@ struct send {
 	uint64_t rate_at;	/* when a rate allows more; 0: none waits */
 	uint64_t ticket;	/* of the next request to queued */
 	int reload, hurry;	/* an administrator asked for it */
-	int exiting, broken;
+	int exiting;
 	uint64_t now;		/* monotonic milliseconds */
 	uint64_t mark_at;	/* when to mark what is done; 0: nothing */
 };

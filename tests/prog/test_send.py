@@ -429,19 +429,6 @@ def test_term_lets_deliveries_end_and_exits_0(sender):
     assert log.splitlines()[-1] == "status: exiting"
 
 
-def test_lspawn_dead_ends_send_for_supervision_to_restart(sender):
-    sender.fake("slow", "sleep 2")
-    sender.up()
-    number = sender.mail("slow@test.example")
-    sender.logged("starting delivery 1")
-    os.kill(sender.pid("lspawn"), signal.SIGKILL)
-    assert sender.start_process.wait(10) == 111
-    log = sender.log_of_send()
-    assert "alert: oh no! lost spawn connection!" in log
-    assert "delivery 1: report mangled, will defer" in log
-    assert sender.messages() == [number]
-
-
 def test_send_killed_ends_start_and_a_restart_delivers(sender):
     sender.fake("slow", "sleep 0.5")
     sender.up()
