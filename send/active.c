@@ -343,8 +343,9 @@ reschedule(struct send *s, struct active *a)
 		table_wait(&s->table, a->message);
 }
 
+/* ticket: who waits for all of it, answered with the last request. */
 static void
-mark(struct send *s, struct active *a)
+mark(struct send *s, struct active *a, uint64_t ticket)
 {
 	stralloc offsets = STRALLOC_ZERO;
 	uint32_t i;
@@ -357,6 +358,7 @@ mark(struct send *s, struct active *a)
 		a->rcpt[i].state = MARKED;
 		a->unmarked--;
 		if (offsets.len > PACKET || !a->unmarked) {
+			s->ticket = a->unmarked ? 0 : ticket;
 			ask(s, 'D', a->message, offsets.s, offsets.len);
 			offsets.len = 0;
 		}
@@ -371,7 +373,7 @@ active_mark_all(struct send *s)
 
 	s->mark_at = 0;
 	for (a = s->actives; a; a = a->after)
-		mark(s, a);
+		mark(s, a, 0);
 }
 
 /* The message stays: held, or until its next try. */
@@ -380,9 +382,11 @@ keep(struct send *s, struct active *a)
 {
 	struct message *m = &s->table.m[a->message];
 
-	if (a->wish == WISH_HOLD)
+	mark(s, a, a->wish == WISH_HOLD ? 0 : a->ticket);
+	if (a->wish == WISH_HOLD) {
+		s->ticket = a->ticket;
 		ask(s, 'H', a->message, "H", 2);
-	mark(s, a);
+	}
 	if (a->wish == WISH_HOLD || a->held)
 		m->state = TABLE_HELD;
 	else

@@ -1,9 +1,12 @@
 """queuectl: with the real queued and send, and spawners that answer what a
 test wants."""
 import json
+import os
 import pwd
 import signal
+import socket
 import subprocess
+import threading
 import time
 
 import pytest
@@ -119,6 +122,38 @@ def test_hold_waits_for_what_runs_and_starts_nothing_more(sender):
     ctl(sender, "hold", number)
     assert "success: slept" in sender.log_of_send()
     assert sender.read(number).recipients == [b"y@far.example"]
+
+
+class FakeQueued(threading.Thread):
+    """Says yes to everything; .asked is the requests' letters."""
+
+    def __init__(self, sender):
+        super().__init__(daemon=True)
+        self.asked = []
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(sender.socket)
+        os.chmod(sender.socket, 0o666)
+        self.listener.listen()
+        self.start()
+
+    def run(self):
+        sock, _ = self.listener.accept()
+        while packet := sock.recv(70000):
+            self.asked.append(packet[:1].decode())
+            sock.send(b"+")
+
+
+def test_who_waits_hears_when_the_last_request_to_queued_is_done(sender):
+    """What was delivered is marked by then, too."""
+    number = int(time.time()) * 10 ** 9
+    sender.place(number, message_file(recipients=(b"x@slow.example", b"y@far.example")))
+    sender.fake("slow.example", "sleep 2")
+    queued = FakeQueued(sender)
+    sender.up(queued=False)
+    sender.logged("starting delivery", count=2)
+    assert queued.asked == []
+    assert ctl(sender, "hold", number) == f"{number}: held\n"
+    assert queued.asked == ["D", "H"]
 
 
 @pytest.mark.parametrize("how", ["id", "domain", "all"])
