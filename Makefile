@@ -119,7 +119,7 @@ SCAN = scanq/scan.o scanq/judge.o scanq/ruleset.o scanq/rule.o scanq/pattern.o \
 	scanq/clamd.o scanq/clamdreply.o scanq/spamd.o scanq/spamdreply.o \
 	scanq/talk.o scanq/leaves.o scanq/archives.o scanq/walkrun.o scanq/intake.o
 scanq/scanq: $(SCAN) $(WALK) scanq/outcome.o scanq/report.o scanq/handover.o \
-	scanq/alertlimit.o scanq/selftest.o
+	scanq/ownmail.o scanq/alertlimit.o scanq/selftest.o scanq/testalert.o
 scanq/scanrules: scanq/rule.o scanq/ruleset.o scanq/pattern.o scanq/simcontrol.o scanq/walkname.o
 tools/relaytest: tools/talk.o
 LOGS = tools/logtime.o tools/loglines.o tools/logfiles.o tools/logevent.o tools/logwalk.o tools/tally.o

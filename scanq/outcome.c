@@ -13,6 +13,7 @@
 #include "lib/log.h"
 #include "scanq/alertlimit.h"
 #include "scanq/handover.h"
+#include "scanq/ownmail.h"
 #include "lib/quarantined.h"
 
 enum { ALERTS = 20 };		/* control/scanalerts: an hour */
@@ -49,48 +50,6 @@ accept_it(struct report *r, struct intake *i)
 	return trouble("unable to run the next program", errno, code);
 }
 
-/* A setting that is an address, or else user@me.  1, -1. */
-static int
-address_of(char const *file, char const *user, stralloc *out)
-{
-	stralloc me = STRALLOC_ZERO;
-	int r = control_line(file, out);
-
-	if (r == 0 && (control_line_or_me("control/me", &me) == -1 ||
-	    !stralloc_copys(out, user) || !stralloc_append(out, '@') ||
-	    !stralloc_catb(out, me.s, me.len)))
-		r = -1;
-	stralloc_free(&me);
-	if (r != -1 && memchr(out->s, '\n', out->len))
-		r = -1;
-	return r == -1 || !stralloc_0(out) ? -1 : 1;
-}
-
-/* Envelope of a message of our own: nobody gets its bounces. */
-static int
-own_envelope(stralloc *env, stralloc const *to)
-{
-	return stralloc_copyb(env, "F\0T", 3) &&
-	    stralloc_catb(env, to->s, to->len) ? 1 : -1;
-}
-
-static int
-send_alert(struct report *r, stralloc const *text, stralloc const *to,
-    char const *program)
-{
-	stralloc env = STRALLOC_ZERO;
-	int fd, code = QUEUE_MEMORY;
-
-	fd = intake_file(text->s, text->len, "", 0);
-	if (fd != -1 && own_envelope(&env, to) == 1)
-		code = handover_run(program, fd, &env, 1);
-	if (fd != -1)
-		close(fd);
-	stralloc_free(&env);
-	(void)r;
-	return code;
-}
-
 /* Mail does not wait for an alert: what cannot be told is in the log.  1; 0:
  * enough has been told in this hour.
  */
@@ -99,7 +58,7 @@ alert(struct report *r, char const *kept)
 {
 	stralloc to = STRALLOC_ZERO, me = STRALLOC_ZERO, text = STRALLOC_ZERO;
 	stralloc digest = STRALLOC_ZERO, line = STRALLOC_ZERO;
-	stralloc program = STRALLOC_ZERO;
+	stralloc env = STRALLOC_ZERO;
 	unsigned int most = ALERTS;
 	int may = -1, code = 0;
 
@@ -108,14 +67,12 @@ alert(struct report *r, char const *kept)
 	    report_reason(&line, r->scan) == 1)
 		may = alertlimit(most, r->now, line.s, line.len, &digest);
 	if (may == 1) {
-		code = handover_next(&program);
-		if (!code && (address_of("control/scanadmin", "postmaster",
-		    &to) == -1 || control_line_or_me("control/me", &me) == -1 ||
-		    !stralloc_0(&me) || report_alert(&text, r, to.s, me.s,
-		    kept, &digest) == -1))
-			code = QUEUE_CONFIG;
-		if (!code)
-			code = send_alert(r, &text, &to, program.s);
+		code = QUEUE_CONFIG;
+		if (ownmail_address(&to, "control/scanadmin", "postmaster") ==
+		    1 && control_line_or_me("control/me", &me) != -1 &&
+		    stralloc_0(&me) && report_alert(&text, r, to.s, me.s, kept,
+		    &digest) == 1 && ownmail_envelope(&env, &to) == 1)
+			code = ownmail_send(&text, &env);
 	}
 	if (may == -1 || code)
 		trouble("no alert was sent", errno, code);
@@ -177,9 +134,9 @@ static void
 notify(struct report *r)
 {
 	stralloc env = STRALLOC_ZERO, text = STRALLOC_ZERO;
-	stralloc me = STRALLOC_ZERO, program = STRALLOC_ZERO;
+	stralloc me = STRALLOC_ZERO;
 	unsigned int wanted = 0;
-	int fd = -1, code = QUEUE_CONFIG, k;
+	int code = QUEUE_CONFIG, k;
 
 	errno = 0;
 	if (control_uint("control/scannotify", &wanted) != -1 && !wanted)
@@ -189,13 +146,7 @@ notify(struct report *r)
 		return;
 	if (k == 1 && control_line_or_me("control/me", &me) != -1 &&
 	    stralloc_0(&me) && report_notice(&text, r, me.s) == 1)
-		fd = intake_file(text.s, text.len, "", 0);
-	if (fd != -1) {
-		code = handover_next(&program);
-		if (!code)
-			code = handover_run(program.s, fd, &env, 1);
-		close(fd);
-	}
+		code = ownmail_send(&text, &env);
 	if (code)
 		trouble("no recipient was told", errno, code);
 }
@@ -233,10 +184,10 @@ quarantine(struct report *r, struct intake *i)
 	r->action = "quarantined";
 	if (code)
 		return trouble("unable to find the next program", errno, code);
-	if (address_of("control/quarantine", "quarantine", &to) == -1)
+	if (ownmail_address(&to, "control/quarantine", "quarantine") == -1)
 		return trouble("unable to read control/quarantine", errno,
 		    QUEUE_CONFIG);
-	if (block(r, i, &lines, &id) == -1 || own_envelope(&env, &to) == -1)
+	if (block(r, i, &lines, &id) == -1 || ownmail_envelope(&env, &to) == -1)
 		return QUEUE_MEMORY;
 	fd = intake_file(lines.s, lines.len, i->message, i->size);
 	if (fd == -1)

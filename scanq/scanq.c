@@ -17,7 +17,7 @@
 #include "scanq/outcome.h"
 #include "scanq/selftest.h"
 
-#define USAGE "scanq [-t [-e]]"
+#define USAGE "scanq [-t [-ae]]"
 
 char const *PROG = "scanq";
 
@@ -103,7 +103,8 @@ run(void)
  *
  * Runs as: its caller; a child without any right reads the message
  * Reads:   descriptors 0 and 1, control/, rules/scan.cdb
- * Writes:  what the next program does; scan/ (how many alerts were sent)
+ * Writes:  what the next program does; scan/ (how many alerts were sent),
+ *          with -t state/scantest (the same of the self-test)
  * Trusts:  clamd's exact answers, the rules
  * Trusted by: its caller, for the verdict
  */
@@ -111,16 +112,17 @@ int
 main(int argc, char const *const *argv)
 {
 	subgetopt l = SUBGETOPT_ZERO;
-	int test = 0, enable = 0, c;
+	int test = 0, enable = 0, alert = 0, c;
 
-	while ((c = subgetopt_r(argc, argv, "te", &l)) != -1) {
+	while ((c = subgetopt_r(argc, argv, "ate", &l)) != -1) {
 		switch (c) {
+		case 'a': alert = 1; break;
 		case 't': test = 1; break;
 		case 'e': enable = 1; break;
 		default: strerr_dieusage(EXIT_USAGE, USAGE);
 		}
 	}
-	if (argc != l.ind || (enable && !test))
+	if (argc != l.ind || ((enable || alert) && !test))
 		strerr_dieusage(EXIT_USAGE, USAGE);
 	signal(SIGPIPE, SIG_IGN);
 	if (home_enter() == -1) {
@@ -128,7 +130,7 @@ main(int argc, char const *const *argv)
 		return test ? EXIT_TEMP : QUEUE_HOME;
 	}
 	if (test)
-		return selftest(enable);
+		return selftest(enable, alert);
 	signal(SIGALRM, too_long);
 	alarm(DAY);
 	return run();

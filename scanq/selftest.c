@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/allreadwrite.h>
@@ -14,6 +15,7 @@
 #include "lib/control.h"
 #include "lib/exitcode.h"
 #include "scanq/scan.h"
+#include "scanq/testalert.h"
 
 #define SETTING "control/virusscan"
 
@@ -152,6 +154,26 @@ put_nested(stralloc *out, stralloc const *in)
 	return put_mail(out, in, "eicar.com");
 }
 
+static stralloc said = STRALLOC_ZERO;
+
+/* A result, also for the administrator's mail. */
+static void
+say(char const *s, size_t n)
+{
+	allwrite(1, s, n);
+	stralloc_catb(&said, s, n);
+}
+
+/* Something that is not as it should be. */
+static void
+complain(char const *level, char const *a, char const *b, char const *c)
+{
+	strerr_warn(PROG, ": ", level, ": ", a, b, c);
+	if (stralloc_cats(&said, a) && stralloc_cats(&said, b) &&
+	    stralloc_cats(&said, c))
+		stralloc_append(&said, '\n');
+}
+
 /* Shows it one object.  1 found; 0 not; -1 no verdict. */
 static int
 show(struct scan *s, char const *what, stralloc const *object)
@@ -175,7 +197,7 @@ show(struct scan *s, char const *what, stralloc const *object)
 		    t->at ? t->at : "clamd", t->why,
 		    t->error || t->answer[0] ? ": " : "",
 		    t->error ? strerror(t->error) : t->answer);
-	allwrite(1, text, (size_t)n);
+	say(text, (size_t)n);
 	return v == CLAMD_FOUND ? 1 : v == CLAMD_CLEAN ? 0 : -1;
 }
 
@@ -247,10 +269,11 @@ judge_objects(struct scan *s)
 			return 0;
 		if (o == objects + CLEAN) {
 			if (r == 1)
-				strerr_warnw1x("it finds viruses in nothing");
+				complain("warning",
+				    "it finds viruses in nothing", "", "");
 			good &= !r;
 		} else if (!r) {
-			strerr_warnw3x(o->what, " is not found: ",
+			complain("warning", o->what, " is not found: ",
 			    o->otherwise);
 			good &= !o->must;
 		}
@@ -261,27 +284,44 @@ judge_objects(struct scan *s)
 static int
 fatal(char const *why)
 {
-	strerr_warn(PROG, ": fatal: ", why);
+	complain("fatal", why, "", "");
 	return EXIT_TEMP;
 }
 
-int
-selftest(int enable)
+static int
+test(struct scan *s)
 {
-	static struct scan s;
-
-	if (scan_settings(&s))
-		return fatal(s.why);
-	if (!s.clamd.servers)
+	if (scan_settings(s))
+		return fatal(s->why);
+	if (!s->clamd.servers)
 		return fatal("control/clamd names no server: mail is not "
 		    "scanned for viruses");
 	if (make_objects() == -1)
 		return fatal("out of memory");
-	if (clamd_version(&s.clamd, &s.version) == 1) {
-		allwrite(1, s.version.s, s.version.len - 1);
-		allwrite(1, "\n", 1);
+	if (clamd_version(&s->clamd, &s->version) == 1) {
+		s->version.s[s->version.len - 1] = '\n';
+		say(s->version.s, s->version.len);
 	}
-	if (!judge_objects(&s))
-		return fatal("this clamd does not protect anybody");
-	return enable ? turn_on(s.mode) : EXIT_DONE;
+	return judge_objects(s) ? EXIT_DONE :
+	    fatal("this clamd does not protect anybody");
+}
+
+int
+selftest(int enable, int alert)
+{
+	static struct scan s;
+	int r;
+
+	s.mode = VIRUS_REQUIRED;	/* should the settings be bad */
+	r = test(&s);
+	if (r == EXIT_DONE) {
+		if (alert && testalert_good() == -1)
+			strerr_warnwu1sys("note that all is well");
+		return enable ? turn_on(s.mode) : r;
+	}
+	/* where scanning is off, nothing is missed */
+	if (alert && s.mode != VIRUS_OFF)
+		testalert_bad(&said, s.mode == VIRUS_REQUIRED,
+		    (uint64_t)time(0));
+	return r;
 }

@@ -4,9 +4,10 @@
 
 /* Shows it the EICAR test file, plain, in base64, in archives, and nested,
  * and tells the results on descriptor 1.  enable: where they are good, and
- * control/virusscan says off, it will say required.  EXIT_DONE; EXIT_TEMP: it
- * misses what it must find, or cannot be asked.
+ * control/virusscan says off, it will say required.  alert: where they are
+ * bad, the administrator gets mail.  EXIT_DONE; EXIT_TEMP: it misses what it
+ * must find, or cannot be asked.
  */
-extern int selftest(int enable);
+extern int selftest(int enable, int alert);
 
 #endif

@@ -1,5 +1,6 @@
 import os
 import pathlib
+import subprocess
 import time
 
 import pytest
@@ -400,6 +401,97 @@ def test_plain_text_is_shown_once(scanq):
     c = scanq.clamd()
     scanq.run(mail())
     assert len(c.scanned) == 1
+
+
+# ---- self-test
+
+class SelfTest:
+    """scanq -t with options, and the mail that it has sent."""
+
+    def __init__(self, scanq):
+        self.scanq = scanq
+        (scanq.home / "state").mkdir()
+        self.state = scanq.home / "state/scantest"
+
+    def run(self, *options):
+        before = len(self.scanq.queued())
+        e = postern.env(self.scanq.home, SCANQ_QUEUE=str(self.scanq.queue), RECORD=str(self.scanq.record))
+        r = subprocess.run([self.scanq.home / "bin/scanq", "-t", *options], env=e, capture_output=True, text=True,
+                           timeout=60)
+        self.mail = [(d / "message").read_text() for d in self.scanq.queued()[before:]]
+        self.to = [(d / "envelope").read_bytes() for d in self.scanq.queued()[before:]]
+        return r.returncode
+
+    def later(self, seconds):
+        when, word = self.state.read_text().split()
+        self.state.write_text(f"{int(when) - seconds} {word}\n")
+
+
+@pytest.fixture
+def selftest(scanq):
+    return SelfTest(scanq)
+
+
+def good(data):
+    return "OK" if b"hello" in data else "Test.Eicar FOUND"
+
+
+def test_failing_self_test_tells_the_administrator(scanq, selftest):
+    scanq.control("clamd", "/nonexistent/clamd")
+    assert selftest.run() == 111 and selftest.mail == []
+    assert selftest.run("-a") == 111 and len(selftest.mail) == 1
+    assert selftest.to == [b"F\0Tpostmaster@test.example\0\0"]
+    head, body = selftest.mail[0].split("\n\n", 1)
+    assert "Subject: the virus scanner fails its test" in head and "Auto-Submitted: auto-generated" in head
+    assert "no verdict: /nonexistent/clamd: unable to connect" in body and "mail waits" in body
+    scanq.control("scanadmin", "me@there.example")
+    scanq.control("virusscan", "optional")
+    selftest.later(86400)
+    selftest.run("-a")
+    assert selftest.to == [b"F\0Tme@there.example\0\0"] and "Mail passes" in selftest.mail[0]
+
+
+def test_signatures_that_are_missing_are_told(scanq, selftest):
+    scanq.clamd(verdict=lambda data: "OK")
+    assert selftest.run("-a") == 111
+    assert "EICAR, plain is not found: no signatures?" in selftest.mail[0]
+
+
+def test_mail_about_the_self_test_is_limited(scanq, selftest):
+    c = scanq.clamd(verdict=good)
+    sent = []
+    for verdict, later, expected in (
+            (good, 0, 0), ("x", 0, 1), ("x", 0, 0), ("x", 80000, 0), ("x", 7000, 1),
+            (good, 0, 0), ("x", 0, 0), ("x", 3700, 1), ("x", 3700, 0)):
+        c.verdict = verdict if verdict == good else lambda data: "OK"
+        if later:
+            selftest.later(later)
+        assert selftest.run("-a") == (0 if verdict == good else 111)
+        sent.append((len(selftest.mail), expected))
+    assert all(a == b for a, b in sent), sent
+
+
+def test_mail_that_could_not_be_sent_is_tried_again(scanq, selftest):
+    scanq.clamd(verdict=lambda data: "OK")
+    (scanq.record / "code").write_text("53")
+    assert selftest.run("-a") == 111 and not selftest.state.exists()
+    (scanq.record / "code").unlink()
+    assert selftest.run("-a") == 111 and len(selftest.mail) == 1
+
+
+def test_nothing_is_told_where_scanning_is_off(scanq, selftest):
+    scanq.control("clamd", "/nonexistent/clamd")
+    scanq.control("virusscan", "off")
+    assert selftest.run("-a", "-e") == 111 and selftest.mail == []
+    (scanq.home / "control/clamd").unlink()
+    assert selftest.run("-a") == 111 and selftest.mail == []
+
+
+@pytest.mark.parametrize("state", ["", "x", "99999999999999999999999 bad", "9999999999 bad", "-1 bad"])
+def test_damaged_state_of_the_self_test_counts_as_none(scanq, selftest, state):
+    scanq.control("clamd", "/nonexistent/clamd")
+    selftest.state.write_text(state)
+    assert selftest.run("-a") == 111 and len(selftest.mail) == 1
 
 
 # ---- alerts
