@@ -83,9 +83,9 @@ tell(struct name const *a, char const *s, size_t n)
 	walkout_file(a->out, &e);
 }
 
-/* name.{8-4-4-4-12 hexadecimal digits}: Windows runs what is registered */
-static int
-has_clsid(char const *s, size_t n)
+/* name.{8-4-4-4-12 hexadecimal digits}: where, or 0 */
+static char const *
+clsid(char const *s, size_t n)
 {
 	char const *p;
 
@@ -93,11 +93,29 @@ has_clsid(char const *s, size_t n)
 		n -= (size_t)(p - s);
 		if (n >= 38 && p[37] == '}' && p[9] == '-' && p[14] == '-' &&
 		    p[19] == '-' && p[24] == '-')
-			return 1;
+			return p;
 		s = p + 1;
 		n--;
 	}
 	return 0;
+}
+
+/* Windows hides it, and runs what is registered: a program for rules. */
+static void
+tell_clsid(struct name const *a, char const *s, size_t n)
+{
+	char out[WALK_NAME];
+	char const *p = clsid(s, n);
+	size_t k = p ? (size_t)(p - s) : 0;
+
+	if (!p)
+		return;
+	anomaly(a, WALK_NAME_CLSID, s, n);
+	if (!k || s[k - 1] != '.')
+		return;
+	memcpy(out, s, k);
+	memcpy(out + k, "exe", 3);	/* there was more */
+	tell(a, out, k + 3);
 }
 
 /* picture.jpg.exe, or blanks that push .exe out of sight */
@@ -275,8 +293,7 @@ filename_report(struct walkout *out, struct filename const *f, char const *s,
 	nul = memchr(name, 0, n);
 	if (nul)
 		tell(&a, name, (size_t)(nul - name));
-	if (has_clsid(name, n))
-		anomaly(&a, WALK_NAME_CLSID, name, n);
+	tell_clsid(&a, name, n);
 	if (is_double(name, n))
 		anomaly(&a, WALK_NAME_DOUBLE, name, n);
 	tell_folded(&a, name, n);

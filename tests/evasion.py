@@ -168,7 +168,7 @@ named("n12-dup-disposition", CD + '; filename="a.txt"\n' + CD + '; filename="evi
 named("n13-trailing-dot", CD + '; filename="evil.exe.."\n')
 named("n14-trailing-space", CD + '; filename="evil.exe   "\n')
 named("n15-double-ext-spaces", CD + '; filename="photo.jpg' + " " * 60 + '.exe"\n')
-named("n16-clsid", CD + '; filename="a.txt.{3050F4D8-98B5-11CF-BB82-00AA00BDCE0B}"\n', "name-clsid")
+named("n16-clsid", CD + '; filename="a.txt.{3050F4D8-98B5-11CF-BB82-00AA00BDCE0B}"\n', "name")
 named("n17-rtlo", CD + "; filename*=utf-8''evil%E2%80%AEfdp.exe\n")
 named("n18-nul", CD + '; filename="evil.exe\0.txt"\n')
 named("n19-path", CD + '; filename="C:\\\\dir\\\\evil.exe"\n')

@@ -134,7 +134,7 @@ def test_archives_side_by_side_show_the_same_name_each():
     ("n35-zip-concat", "zip-concatenated"), ("n36-zip-prefix", "zip-prefix"),
     ("n41-zip-unicode", "zip-unicode-name"), ("n32-zip-as-jpg", "type-mismatch"),
     ("n03-conflict", "names-differ"), ("n12-dup-disposition", "two-dispositions"),
-    ("n17-rtlo", "name-bidi"), ("n18-nul", "name-control"), ("n15-double-ext-spaces", "name-double"),
+    ("n16-clsid", "name-clsid"), ("n17-rtlo", "name-bidi"), ("n18-nul", "name-control"), ("n15-double-ext-spaces", "name-double"),
     ("n26-unindented", "unindented-parameter"), ("n28-utf16ish", "name-charset"),
     ("e01-dup-cte", "two-encodings"), ("e03-cte-unknown", "encoding-odd"),
     ("e15-b64-url-alphabet", "base64-url"), ("e21-uu-in-text", "uuencode-in-text"),
