@@ -225,6 +225,17 @@ smtpaddress_at(char const *s, size_t n)
 	return n;
 }
 
+int
+smtpaddress_detours(char const *local, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (in("%!@", local[i]))
+			return 1;
+	return 0;
+}
+
 /* Bytes above 127 are those of RFC 6531's atext. */
 static int
 is_dot_string(char const *s, size_t n)

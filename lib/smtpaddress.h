@@ -32,6 +32,11 @@ extern int smtpaddress_parse(char const *arg, size_t n, stralloc *out,
  */
 extern size_t smtpaddress_at(char const *s, size_t n);
 
+/* Does a local part ask some other server to relay, by a percent sign, a bang
+ * or a further '@'?  1, 0.
+ */
+extern int smtpaddress_detours(char const *local, size_t n);
+
 /* Appends the address quoted as RFC 5321 wants it on the wire (the local part
  * in quotes where it is no dot-string).  1; 0: it holds a control byte, which
  * nothing can quote; -1 out of memory.

@@ -129,16 +129,19 @@ judge(struct service *v, char const *s, size_t n)
 	static char const trouble[] =
 	    "Zunable to check recipients now (#4.3.0)";
 	size_t at = smtpaddress_at(s, n);
-	int host = v->relay ? 1 : at == n ? 1 : has_domain(v, s + at + 1,
+	int host = v->relay ? 1 : at == n ? 0 : has_domain(v, s + at + 1,
 	    n - at - 1), r;
 
 	if (n > LIMIT_ADDRESS || memchr(s, 0, n))
 		return "Daddress is too long, or no address (#5.1.3)";
+	if (!v->relay && smtpaddress_detours(s, at))
+		return "Dwe don't relay (#5.7.1)";
 	if (host == -1)
 		return trouble;
 	r = recipient_check(s, n);
-	/* no rcpthosts: what the tables know, and nothing else */
-	if (!host && (v->rcpthosts.len || r == RECIPIENT_FOREIGN))
+	/* no rcpthosts, or no domain to be in it: what the tables know, and
+	 * nothing else */
+	if (!host && ((at < n && v->rcpthosts.len) || r == RECIPIENT_FOREIGN))
 		return "Dsorry, that domain isn't in my list of allowed "
 		    "rcpthosts (#5.7.1)";
 	switch (r) {

@@ -285,14 +285,6 @@ memory:
 	return 0;
 }
 
-/* Percent signs, bangs and further at signs ask some other server to relay:
- * not through us. */
-static int
-is_detour(char const *s, size_t n)
-{
-	return memchr(s, '%', n) || memchr(s, '!', n) || memchr(s, '@', n);
-}
-
 /* As $RBLSMTPD says: temporary, or for good behind a "-". */
 static int
 refuse_listed(struct dialogue *d, char const *s, char const *reason)
@@ -362,7 +354,7 @@ listed(struct dialogue const *d)
 		return &bad_helo;
 	if (policy_listed(&p->badrcptto, a->s, a->len))
 		return &bad_recipient;
-	if (!d->relay && at < a->len && is_detour(a->s, at))
+	if (!d->relay && smtpaddress_detours(a->s, at))
 		return &no_relay;
 	return 0;
 }

@@ -127,6 +127,17 @@ def test_without_rcpthosts_qmtpd_relays_for_nobody(queue):
     assert got.startswith(b"D") and queue.messages() == []
 
 
+@pytest.mark.parametrize("recipient", [
+    b"victim%far.example@test.example", b"far.example!victim@test.example",
+    b"victim@far.example@test.example", b"victim%far.example", b"victim"])
+def test_qmtpd_relays_by_no_detour(queue, recipient):
+    """What send makes another host's address of, and what has no domain and gets a foreign one."""
+    queue.control("percenthack", "test.example\nhere.example")
+    queue.control("envnoathost", "here.example")
+    got, = serve(queue, "qmtpd", qmtp(b"\nx\n", b"s@a.example", recipient))
+    assert got.startswith(b"D") and b"5.7.1" in got and queue.messages() == []
+
+
 @pytest.mark.parametrize("message", [b"\rx\n", b"\rx\ry", b"\rx\r", b"\r\r\r\n", b"xyz", b""])
 def test_qmtpd_refuses_bare_line_ends_and_unknown_modes(queue, message):
     got, = serve(queue, "qmtpd", qmtp(message, b"s@a.example", b"r@far.example"), RELAYCLIENT="")

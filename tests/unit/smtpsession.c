@@ -167,6 +167,7 @@ recipients(void)
 	ok(rcpt("<u@elsewhere.example@here.example>", relay), "two at signs");
 	ok(rcpt("<\"u@elsewhere.example\"@here.example>", relay),
 	    "a quoted at sign");
+	ok(rcpt("<u%elsewhere.example>", relay), "percent, no domain");
 	ok(rcpt("<\"u@elsewhere.example\">", foreign),
 	    "a quoted at sign, no domain");
 	ok(rcpt("<@here.example:u@elsewhere.example>", foreign),
