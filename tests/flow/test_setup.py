@@ -1,3 +1,4 @@
+import contextlib
 import pathlib
 import poplib
 import re
@@ -7,6 +8,7 @@ import ssl
 import socket
 import subprocess
 import tempfile
+import threading
 
 import pytest
 
@@ -84,12 +86,34 @@ class Machine:
                 for f in sorted((self.home / d).rglob("*")) if f.is_file()}
 
 
+@contextlib.contextmanager
+def watched_arguments():
+    """What ps would show meanwhile, of setup's own programs."""
+    seen, done = set(), threading.Event()
+
+    def watch():
+        while not done.wait(0.02):
+            for f in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    seen.add(f.read_bytes().decode(errors="replace"))
+                except OSError:
+                    pass
+    t = threading.Thread(target=watch)
+    t.start()
+    try:
+        yield seen
+    finally:
+        done.set()
+        t.join()
+
+
 @pytest.fixture(scope="module")
 def machine():
     place = pathlib.Path(tempfile.mkdtemp(prefix="postern-setup."))
     place.chmod(0o755)
     m = Machine(place)
-    m.first = m.setup("Example.COM")
+    with watched_arguments() as m.arguments:
+        m.first = m.setup("Example.COM")
     if SYSTEMD:
         m.mailctl("start")
     yield m
@@ -126,6 +150,12 @@ def test_printed_mailbox_takes_and_gives_mail(machine):
         p.quit()
         return b"Subject: hi" in got
     suites.wait_until(there, 10, "the message")
+
+
+def test_password_is_in_no_arguments(machine):
+    password = re.search(r"its password +(\S+)", machine.first.stdout)[1]
+    assert any("vadddomain" in a for a in machine.arguments)
+    assert not [a for a in machine.arguments if password in a]
 
 
 def test_port_995_is_open_with_tls_from_the_first_byte(machine):
@@ -165,6 +195,18 @@ def test_second_run_changes_no_setting(machine):
     after = machine.settings()
     assert {k: after.get(k) for k in before} == before
     assert "as you set it" in r.stdout
+
+
+def test_nothing_is_written_through_a_link_in_alias(machine, scratch):
+    """alias/ belongs to postern-alias, and setup is root."""
+    victim = scratch / "victim"
+    victim.write_text("mine\n")
+    (machine.home / "alias/.qmail-root").unlink()
+    (machine.home / "alias/.qmail-root.new").symlink_to(victim)
+    r = machine.setup("example.com")
+    assert r.returncode == 0, r.stderr
+    assert victim.read_text() == "mine\n"
+    assert (machine.home / "alias/.qmail-root").read_text() == "&postmaster@example.com\n"
 
 
 def test_option_that_contradicts_a_setting_is_told(machine):

@@ -1122,6 +1122,24 @@ def test_hook_installs_what_certbot_names(own, lineage, keys):
     own.start()
 
 
+def test_hook_writes_through_no_link_that_is_there(own, lineage, keys, scratch):
+    """tls/ belongs to postern-tls, and the hook is root."""
+    victim = scratch / "victim"
+    victim.mkdir()
+    file = victim / "file"
+    file.write_text("mine\n")
+    tls = own.home / "tls"
+    (tls / "mail.example.pem").symlink_to(victim)
+    # whatever number its process gets
+    script = 'ln -s "$1" "$2/tls/.new.$$" && exec "$2/bin/certbot-hook" "$3"'
+    subprocess.run(["sh", "-c", script, "sh", file, own.home, lineage], timeout=30,
+                   capture_output=True, env=postern.env(own.home))
+    assert file.read_text() == "mine\n" and file.stat().st_uid == 0
+    assert list(victim.iterdir()) == [file]
+    assert (tls / "mail.example.pem").read_text() == pem(keys["new"])
+    assert not (tls / "mail.example.pem").is_symlink()
+
+
 def test_hook_replaces_the_default_for_this_host(own, lineage, keys):
     (own.home / "control/me").write_text("mail.example\n")
     hook(own.home, RENEWED_LINEAGE=str(lineage))
