@@ -21,6 +21,7 @@
 #include "lib/exitcode.h"
 #include "lib/home.h"
 #include "lib/quarantined.h"
+#include "lib/role.h"
 
 #define USAGE "quarantine list | show id | headers id | release id... | " \
 	"delete id... | expire [-s megabytes] days | digest"
@@ -43,6 +44,7 @@ struct opened {
 };
 
 static int dir = -1;		/* the Maildir */
+static uid_t caller;
 static struct kept *kept;
 static size_t count;
 static stralloc out = STRALLOC_ZERO;
@@ -103,6 +105,24 @@ put_safe(char const *s, size_t n, int lines)
 
 /* ---- the Maildir */
 
+/* Where the Maildir is another's, what is a message now may be a link to
+ * anything when it is deleted.
+ */
+static void
+become_owner(void)
+{
+	struct role owner;
+	struct stat st;
+
+	if (fstat(dir, &st) == -1)
+		strerr_diefu1sys(EXIT_TEMP, "examine the Maildir");
+	owner.uid = st.st_uid;
+	owner.gid = st.st_gid;
+	caller = getuid();
+	if (geteuid() == 0 && owner.uid && role_become(&owner) == -1)
+		strerr_diefu1sys(EXIT_TEMP, "become the Maildir's owner");
+}
+
 static void
 open_dir(void)
 {
@@ -114,10 +134,11 @@ open_dir(void)
 	if ((!r && !stralloc_copys(&path, "alias/quarantine")) ||
 	    !stralloc_0(&path))
 		die_memory();
-	dir = open(path.s, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = open(path.s, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (dir == -1)
 		strerr_diefu2sys(EXIT_TEMP, "open ", path.s);
 	stralloc_free(&path);
+	become_owner();
 }
 
 static void
@@ -361,7 +382,7 @@ release(char const *id)
 
 	date[date822(date, (uint64_t)time(0))] = 0;
 	n = snprintf(head, sizeof head, "X-Postern-Released: %.60s by uid %lu;"
-	    " %s\n", id, (unsigned long)getuid(), date);
+	    " %s\n", id, (unsigned long)caller, date);
 	if (enqueue_open(&q) == -1)
 		die_queue(&q, id);
 	enqueue_put(&q, head, (size_t)n);
@@ -472,7 +493,7 @@ each(int argc, char const *const *argv, int releasing)
 
 /* Shows what scanq(8) keeps in quarantine, lets it go or deletes it.
  *
- * Runs as: root, or the owner of the quarantine's Maildir
+ * Runs as: the owner of the quarantine's Maildir, whom root becomes
  * Reads:   the Maildir, control/
  * Writes:  the Maildir; the queue
  * Trusts:  the lines that scanq put in front of each message

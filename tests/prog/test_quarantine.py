@@ -1,5 +1,6 @@
 """tools/quarantine over a Maildir, with a recorded fake qmail-queue."""
 import os
+import pwd
 import shutil
 import subprocess
 import time
@@ -106,6 +107,32 @@ def test_expire_by_age_and_size(q):
     assert len(list((q.dir / "new").iterdir())) == 1
     assert q.tool("expire", "-s", 0, 30).returncode == 0
     assert not list((q.dir / "new").iterdir())
+
+
+def test_root_acts_as_the_owner_of_the_maildir(q):
+    """Where the Maildir is somebody else's, what is a message now may be a link
+    to anything when it is deleted."""
+    owner = pwd.getpwnam("postern-alias")
+    for d in ("quarantine", "quarantine/cur", "quarantine/tmp"):
+        os.chown(q.home / "alias" / d, owner.pw_uid, owner.pw_gid)
+    q.home.chmod(0o755)
+    i = q.keep(mail(subject="bad"))
+    assert i.encode() in q.tool("list").stdout
+    # new/ is still root's
+    r = q.tool("delete", i)
+    assert r.returncode == 111 and b"Permission denied" in r.stderr
+    assert len(list((q.dir / "new").iterdir())) == 1
+    os.chown(q.dir / "new", owner.pw_uid, owner.pw_gid)
+    assert q.tool("delete", i).returncode == 0
+    assert not list((q.dir / "new").iterdir())
+
+
+def test_link_in_place_of_the_maildir_is_not_followed(q, scratch):
+    i = q.keep(mail(subject="bad"))
+    q.dir.rename(scratch / "elsewhere")
+    q.dir.symlink_to(scratch / "elsewhere")
+    assert q.tool("delete", i).returncode == 111
+    assert len(list((scratch / "elsewhere/new").iterdir())) == 1
 
 
 def test_digest_is_a_mail(q):
