@@ -18,7 +18,8 @@
 
 enum {
 	MOST = 1048576,		/* bytes of names from one home */
-	SECONDS = 20		/* for one home, maybe on a dead server */
+	SECONDS = 20,		/* for one home, maybe on a dead server */
+	DESCRIPTORS = 64	/* more than usersmake ever has */
 };
 
 static int
@@ -41,7 +42,12 @@ list(char const *home, uid_t uid, gid_t gid, int out)
 	struct role const user = { uid, gid };
 	struct dirent *e;
 	DIR *d;
+	int fd;
 
+	/* the tables, and the lock: who hangs must not hold it */
+	for (fd = 3; fd < DESCRIPTORS; fd++)
+		if (fd != out)
+			close(fd);
 	alarm(SECONDS);
 	if (geteuid() == 0 && role_become(&user) == -1)
 		_exit(EXIT_TEMP);

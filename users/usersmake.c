@@ -10,9 +10,11 @@
  * Trusted by: lspawn, rcptcheck, smtpd.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <skalibs/djbunix.h>
@@ -203,6 +205,18 @@ make_names(struct names *t)
 	check(cdbmaker_commit(&m), "write", NAMES);
 }
 
+/* Held until exit: who has read users/assign before a change must not replace
+ * the tables of who has read it since.
+ */
+static void
+lock(void)
+{
+	int fd = open("users", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd == -1 || flock(fd, LOCK_EX) == -1)
+		strerr_diefusys(EXIT_TEMP, "lock users");
+}
+
 int
 main(int argc, char const *const *argv)
 {
@@ -217,6 +231,7 @@ main(int argc, char const *const *argv)
 	if (home_enter() == -1)
 		strerr_diefusys(EXIT_TEMP, "change directory to ",
 		    home_path());
+	lock();
 	make_cdb(t);
 	make_names(t);
 	return EXIT_DONE;

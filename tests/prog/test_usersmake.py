@@ -3,6 +3,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -103,6 +104,29 @@ def test_wrong_line_is_named_and_the_old_tables_stay(suite, text, line, why):
     assert f"usersmake: fatal: users/assign, line {line}: ".encode() in r.stderr
     assert why.encode() in r.stderr
     assert sorted(os.listdir(suite / "users")) == ["assign", "cdb", "names.cdb"]
+
+
+def waits_for_a_lock(p):
+    return any("->" in line and f" {p.pid} " in line
+               for line in open("/proc/locks")) or p.poll() is not None
+
+
+def test_two_at_a_time_do_not_leave_the_older_table(suite):
+    """One that has read users/assign before vadddomain changed it ends last."""
+    assign = suite / "users/assign"
+    os.mkfifo(assign)
+    slow = subprocess.Popen(["usersmake"], env=postern.env(suite))
+    old = open(assign, "w")     # it has opened it
+    (suite / "users/new").write_text("=joe:joe:1:1:/:::\n.\n")
+    (suite / "users/new").rename(assign)
+    quick = subprocess.Popen(["usersmake"], env=postern.env(suite))
+    end = time.monotonic() + 30
+    while not waits_for_a_lock(quick) and time.monotonic() < end:
+        time.sleep(0.01)
+    old.write(".\n")
+    old.close()
+    assert (slow.wait(30), quick.wait(30)) == (0, 0)
+    assert cdblib.read(suite / "users/cdb")[0][0] == b"!joe\0"
 
 
 def test_alias_files_are_names(suite):
