@@ -467,8 +467,10 @@ maildrop_commit(struct maildrop *d)
 
 	sum.counted = faccessat(d->dir, "maildirsize", F_OK, 0) == 0;
 	r = remove_all(d, &sum);
-	if (r == 0 && refresh(d) == 1)
-		r = remove_all(d, &sum);
+	if (r == 0) {		/* however often it has looked before */
+		d->refreshed = 0;
+		r = refresh(d) == 1 ? remove_all(d, &sum) : -1;
+	}
 	d->removed = sum.count;
 	if (sum.counted && sum.count)
 		note_removed(d, &sum);

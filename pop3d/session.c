@@ -27,6 +27,7 @@ static char const GONE[] = "-ERR [SYS/TEMP] unable to read that message\r\n";
 struct session {
 	io *i;
 	struct maildrop *d;
+	unsigned int timeout;
 	size_t last;		/* highest message read so far */
 	unsigned int mistakes;
 	int quit;
@@ -34,13 +35,16 @@ struct session {
 	char block[BLOCK];
 };
 
-/* 1, or -1: the network is gone */
+/* A client has its time for each block: a long message over a slow line takes
+ * as long as it takes.  1, or -1: the network is gone
+ */
 static int
 flush_block(struct session *s)
 {
 	size_t n = s->used;
 
 	s->used = 0;
+	io_deadline(s->i, s->timeout);
 	return n ? io_put(s->i, s->block, n) : 1;
 }
 
@@ -360,14 +364,14 @@ command(struct session *s, char const *line, size_t n)
 }
 
 static int
-talk(struct session *s, unsigned int timeout)
+talk(struct session *s)
 {
 	char const *line;
 	size_t n;
 	int r;
 
 	while (!s->quit && s->mistakes < MISTAKES) {
-		io_deadline(s->i, timeout);
+		io_deadline(s->i, s->timeout);
 		r = io_line(s->i, &line, &n, LINE);
 		if (r == 0)
 			return 0;
@@ -380,7 +384,7 @@ talk(struct session *s, unsigned int timeout)
 	}
 	if (!s->quit)
 		say(s, "-ERR too many mistakes, goodbye\r\n");
-	io_deadline(s->i, timeout);
+	io_deadline(s->i, s->timeout);
 	return io_flush(s->i) == -1 || !s->quit ? -1 : 1;
 }
 
@@ -391,11 +395,12 @@ session_run(io *i, struct maildrop *d, unsigned int timeout)
 
 	s.i = i;
 	s.d = d;
+	s.timeout = timeout;
 	s.last = 0;
 	s.mistakes = 0;
 	s.quit = 0;
 	s.used = 0;
 	/* the answer to PASS, which the program before us left to us */
 	io_deadline(i, timeout);
-	return ok(&s) == -1 ? -1 : talk(&s, timeout);
+	return ok(&s) == -1 ? -1 : talk(&s);
 }

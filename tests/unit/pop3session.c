@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static struct {
 	size_t left, piece, used;	/* bytes; of one recv; recvs */
 	stralloc out;
 	unsigned int sends;
+	uint64_t seconds, slow;	/* the time; how long one send takes */
 	void (*between)(void);	/* once, before the second piece */
 } wire;
 
@@ -37,8 +39,12 @@ wire_recv(io *i, char *s, size_t max)
 static int
 wire_send(io *i, char const *s, size_t n)
 {
-	(void)i;
 	wire.sends++;
+	wire.seconds += wire.slow;
+	if (wire.seconds >= i->deadline) {
+		errno = ETIMEDOUT;
+		return -1;
+	}
 	return stralloc_catb(&wire.out, s, n) ? 1 : -1;
 }
 
@@ -46,7 +52,7 @@ static uint64_t
 wire_now(io *i)
 {
 	(void)i;
-	return 1;
+	return wire.seconds;
 }
 
 /* Talks over the Maildir "m"; the answers behind the first "+OK". */
@@ -315,6 +321,50 @@ remembered_sizes(void)
 	fresh();
 }
 
+/* Whoever reads, however slowly, gets it all; whoever does not is left. */
+static void
+slow_clients(void)
+{
+	static char large[300000];
+	size_t i;
+
+	for (i = 0; i < sizeof large; i++)
+		large[i] = i % 60 ? 'x' : '\n';
+	fresh();
+	file("m/new/30.c", large, sizeof large);
+	wire.slow = 40;		/* of 60 that it may wait */
+	talk("RETR 3\r\nNOOP\r\n", 14, 100);
+	ok(wire.out.len > sizeof large + 20 &&
+	    strcmp(wire.out.s + wire.out.len - 11, "\r\n.\r\n+OK\r\n") == 0,
+	    "a slow client gets a large message");
+	wire.slow = 70;
+	talk("RETR 3\r\nNOOP\r\n", 14, 100);
+	ok(wire.out.len < 100, "one that does not read does not");
+	wire.slow = 0;
+}
+
+/* QUIT says +OK only if all that was to go has gone. */
+static void
+quit_looks_again(void)
+{
+	static struct maildrop d = MAILDROP_ZERO;
+	unsigned int i;
+
+	fresh();
+	ok(maildrop_open(&d, "m") == 1 && maildrop_list(&d) == 1 &&
+	    d.count == 2, "a Maildir of two");
+	unlink("m/cur/10.a:2,S");
+	for (i = 0; i < MAILDROP_REFRESH; i++)
+		if (maildrop_file(&d, 0) != -1)
+			break;
+	ok(i == MAILDROP_REFRESH, "a message that is gone was looked for");
+	rename("m/new/20.b", "m/cur/20.b:2,S");
+	d.msg[1].deleted = 1;
+	ok(maildrop_commit(&d) == 1 && !exists("m/cur/20.b:2,S"),
+	    "and one that has moved is removed all the same");
+	maildrop_close(&d);
+}
+
 static void
 hostile(void)
 {
@@ -354,6 +404,8 @@ main(void)
 	flags_are_no_part_of_a_name();
 	other_sessions();
 	remembered_sizes();
+	slow_clients();
+	quit_looks_again();
 	hostile();
 	chdir("/");
 	rm_rf(dir);
