@@ -16,6 +16,7 @@
 #include "lib/home.h"
 #include "lib/job.h"
 #include "lib/limits.h"
+#include "lib/log.h"
 #include "lib/packet.h"
 
 #define SOCKET "socket/auth/limits"
@@ -61,6 +62,18 @@ numbers(char const *s, size_t n, size_t *pos, unsigned long *out, int count)
 	return 1;
 }
 
+/* Names are what clients have said: nothing for a terminal. */
+static char const *
+safe(char const *name)
+{
+	static stralloc out = STRALLOC_ZERO;
+
+	out.len = 0;
+	if (log_escape(&out, name, strlen(name)) == -1 || !stralloc_0(&out))
+		strerr_dief(EXIT_TEMP, "out of memory");
+	return out.s;
+}
+
 static int
 show_one(char const *s, size_t n, size_t *pos)
 {
@@ -70,6 +83,7 @@ show_one(char const *s, size_t n, size_t *pos)
 
 	if (!name || !numbers(s, n, pos, u, *kind == 's' ? 4 : 2))
 		return 0;
+	name = safe(name);
 	if (*kind == 's')
 		printf("sent     %s: %lu messages to %lu within an hour, "
 		    "%lu to %lu within a day\n", name, u[0], u[2], u[1], u[3]);

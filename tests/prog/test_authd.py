@@ -262,6 +262,20 @@ def test_guessing_is_listed_and_lifted(home, authd):
     run(home, "authctl", "clear", check=100)
 
 
+def test_guessed_names_do_not_steer_the_terminal(home, authd):
+    """A name is what anybody says as USER or by AUTH."""
+    cheap_hashes(home)
+    threads = [threading.Thread(target=authd.ask, args=("\x1b]0;x\x07\n@v.example", "x"))
+               for _ in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    out = run(home, "authctl", check=0).stdout
+    assert r"slowed   account \x1b]0;x\x07\x0a@v.example: 4 failures" in out
+    assert all(c == "\n" or " " <= c < "\x7f" for c in out)
+
+
 def test_an_account_is_blocked_from_all_addresses(home, authd):
     cheap_hashes(home)
     assert authd.ask("joe@v.example", "joe-secret", "192.0.2.1")[:1] == b"K"
