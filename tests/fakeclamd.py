@@ -23,7 +23,8 @@ def by_marker(data):
 class FakeClamd:
     def __init__(self, path=None, verdict=by_marker, version="ClamAV 1.4.6/27123/Sun Nov 22 08:00:00 2026",
                  raw=None, fildes=True, drip=0, hang=False, stop_after=None):
-        """raw: bytes instead of any answer to a scan.  fildes: descriptors are
+        """raw: bytes instead of any answer to a scan; a list: its pieces, sent one
+        by one; a function of the data: what is to be sent, or None.  fildes: descriptors are
         taken.  drip: seconds between bytes of an answer.  hang: never answer.
         stop_after: close after so many bytes of a stream.  version None: none
         is told."""
@@ -142,8 +143,13 @@ class FakeClamd:
             self.answer(c, b"fd[11]: Access denied. ERROR\0")
             return
         self.scanned.append(data)
-        if self.raw is not None:
-            self.answer(c, self.raw)
+        raw = self.raw(data) if callable(self.raw) else self.raw
+        if isinstance(raw, list):
+            for piece in raw:
+                c.sendall(piece)
+                time.sleep(0.05)
+        elif raw is not None:
+            self.answer(c, raw)
         else:
             self.answer(c, (prefix + self.verdict(data) + "\0").encode())
 

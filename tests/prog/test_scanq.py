@@ -301,15 +301,58 @@ def test_second_server_takes_over(scanq):
     assert scanq.run(mail(body=EICAR.decode())).code == 82
 
 
-@pytest.mark.parametrize("raw", [
+LIES = [
     b"", b"OK\0", b"stream: OK", b"stream: OK\n", b"stream: OK\0\0", b"fd[1]: OK\0x",
     b"stream: OK FOUND", b"INSTREAM size limit exceeded. ERROR\0", b"COMMAND READ TIMED OUT\n",
-    b"x" * 100000, b"\0\0"])
+    b"x" * 100000, b"\0\0", b"fd[]: OK\0", b"fd[x]: OK\0", b"fd[-1]: OK\0", b"fd[1] : OK\0",
+    b"fd[1]:OK\0", b"fd[1]: ok\0", b"fd[1]: OK \0", b" fd[1]: OK\0", b"\nfd[1]: OK\0", b"fd[1]: OK\r\0",
+    b"fd[1]: OK\n\0", b"fd[1]: OK\0fd[1]: OK\0", b"fd[1]: OK\0fd[1]: Win.Test FOUND\0", b"fd[1]:  FOUND\0",
+    b"fd[1]: FOUND\0", b"fd[1]: Win.Test ERROR\0", b"/tmp/x: OK\0", b"1: fd[1]: OK\0", b"1: stream: OK\0", b"PONG\0",
+    b"ClamAV 1.4.6\0", b"UNKNOWN COMMAND\0", b"fd[1]: OK" + b"\0" * 5000, b"fd[1]: " + b"OK" * 3000 + b"\0",
+    b"fd[" + b"1" * 5000 + b"]: OK\0", b"fd[1]: O", b"fd[1]: OK\0" + b"fd[1]: OK\0" * 1000,
+    [b"fd[1]: OK\0", b"x"], [b"fd[1]: OK\0", b"\0"], [b"fd[1]: OK\0", b"fd[1]: Win.Test FOUND\0"],
+    [b"fd[1]: ", b"OK"], [b"x"] * 20]
+
+
+@pytest.mark.parametrize("raw", LIES, ids=range(len(LIES)))
 def test_strange_answers_are_no_verdict(scanq, raw):
     scanq.clamd(raw=raw)
     r = scanq.run(mail())
     assert r.code == 82 and r.text.startswith("Z") and r.queued == []
     assert "trouble=" in r.log and "warning" in r.log
+
+
+@pytest.mark.parametrize("raw", LIES, ids=range(len(LIES)))
+def test_strange_answers_about_a_content_are_no_verdict(scanq, raw):
+    """clamd is good about the message as a whole."""
+    c = scanq.clamd(raw=lambda data: raw if data == b"x" * 100000 else None)
+    r = scanq.run(mail(parts=[("a.doc", "application/msword", b"x" * 100000)]))
+    assert c.scanned[0].startswith(b"Received") and c.scanned[1] == b"x" * 100000
+    assert r.code == 82 and r.text.startswith("Z") and r.queued == []
+
+
+@pytest.mark.parametrize("raw", [b"fd[1]: OK\0", b"stream:OK\0", b"1: stream: OK\0", b"stream: OK\0\0",
+                                 [b"stream: OK\0", b"stream: Win.Test FOUND\0"], [b"stream: ", b"OK"]])
+def test_strange_answers_to_a_stream_are_no_verdict(scanq, raw):
+    scanq.clamd(tcp=True, raw=raw)
+    r = scanq.run(mail())
+    assert r.code == 82 and r.text.startswith("Z") and r.queued == []
+
+
+@pytest.mark.parametrize("version", ["", "x", "ClamAV ", "ClamAV\0 1.4.6", "ClamAV 1.4.6\nX-Evil: yes", "ClamAV " + "9" * 9000,
+                                     "fd[1]: Win.Test FOUND", "ClamAV 1.4.6/x/y/z", "ClamAV 1/99999999999999999999/x"])
+def test_strange_versions_change_nothing_but_the_note(scanq, version):
+    scanq.clamd(version=version)
+    r = scanq.run(mail())
+    assert r.code == 0 and lines(r.queued[0])[1] == mail(), r.log
+    assert "Evil" not in "".join(l for l in lines(r.queued[0])[0].split("\n") if not l.startswith((" ", "X-Postern")))
+
+
+def test_a_server_that_lies_once_is_left_for_the_next(scanq):
+    lying, honest = scanq.clamd(raw=b"OK\0"), scanq.clamd()
+    r = scanq.run(mail(parts=[("a.com", "x/y", EICAR)]))
+    assert r.code == 82 and "Test.Eicar" in r.text
+    assert len(lying.scanned) == 2 and len(honest.scanned) == 2     # as a file, and as a stream
 
 
 def test_clamd_away_is_temporary_at_once(scanq):
