@@ -58,9 +58,10 @@ start(struct through *t, char const *const *server)
 	int s[2];
 	struct spawn_fd fds[2];
 
-	if (t->starts++ == STARTS ||
+	if (t->starts == STARTS ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s) == -1)
 		return -1;
+	t->starts++;
 	fds[0].from = fds[1].from = s[1];
 	fds[0].to = 0;
 	fds[1].to = 1;

@@ -67,6 +67,30 @@ class Query:
                             for a in addresses])
 
 
+def claim(q):
+    """What a liar wants believed: listed, or a name that is another's."""
+    data = {A: socket.inet_aton("127.0.0.2"), TXT: txt(b"believed"), PTR: name("good.friend.example")}[q.kind]
+    return rr(b"\xc0\x0c", q.kind, data)
+
+
+def bulk(q):
+    """All that TCP carries, good from end to end, but nobody means it."""
+    record = claim(q)
+    return q.reply(*[record] * ((65535 - q.end) // len(record))) if q.tcp else q.reply(flags=0x8380)
+
+
+LIES = {
+    "wrong id": lambda q: q.reply(claim(q), qid=bytes([q.id[0] ^ 1, q.id[1]])),
+    "wrong question": lambda q: q.reply(claim(q), question=name("other.example") + q.question[-4:]),
+    "wrong port": lambda q: Elsewhere(q.reply(claim(q))),
+    "another's record": lambda q: q.reply(b"\5other\0" + claim(q)[2:]),
+    "self pointer": lambda q: q.reply(bytes([0xc0, q.end]) + claim(q)[2:], claim(q)),
+    "64 KB": bulk,
+    "CNAME ring": lambda q: q.reply(rr(b"\xc0\x0c", CNAME, name("b.x")), rr("b.x", CNAME, b"\xc0\x0c"), claim(q)),
+    "servfail": lambda q: q.reply(claim(q), rcode=2),
+    "silence": lambda q: None}
+
+
 class DnsStub:
     def __init__(self, handler, host="127.0.0.1"):
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -8,12 +8,13 @@ import time
 import pytest
 
 import postern
-from dnsstub import A, AAAA, PTR, DnsStub, Later, name, rr
+from dnsstub import A, AAAA, LIES, PTR, DnsStub, Later, name, rr
 
 SELF = b"\xc0\x0c"
 NAMES = {"7.2.0.192.in-addr.arpa": ["False.Example", "mx.example"],
          "8.2.0.192.in-addr.arpa": ["false.example"],
          "9.2.0.192.in-addr.arpa": ["evil\\.example", "a b.example"],
+         "6.2.0.192.in-addr.arpa": ["."],
          "2.0.0.127.in-addr.arpa": ["good.friend.example"],
          "3.0.0.127.in-addr.arpa": ["bad.friend.example"],
          "5.0.0.127.in-addr.arpa": ["good.friend.example"],     # it is not
@@ -73,12 +74,30 @@ def test_what_is_no_address_has_no_name(base, ip):
 
 def test_odd_names_do_not_count(base):
     assert run(base, "192.0.2.9") == ["none"] * 2
+    assert run(base, "192.0.2.6") == ["none"] * 2
+
+
+@pytest.mark.parametrize("place,found", [(7, "mx.example"), (8, "none")])
+def test_eight_names_are_looked_at(base, place, found):
+    names = [f"n{i}.example" for i in range(60)]
+    names[place] = "mx.example"
+
+    def many(q):
+        if q.kind == PTR:
+            return q.reply(*[rr(SELF, PTR, name(n)) for n in names]) if q.tcp else q.reply(flags=0x8380)
+        return handler(q)
+    assert run(base, "192.0.2.7", "-p", answer=many) == [found] * 2
 
 
 def test_silence_ends_with_the_deadline(base):
     start = time.monotonic()
     assert run(base, "192.0.2.7", "-t", "1", answer=lambda q: None) == ["none"] * 2
     assert 0.9 < time.monotonic() - start < 4
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_lies_are_no_names(base, lie):
+    assert run(base, "192.0.2.7", "-t", "1", answer=LIES[lie]) == ["none"] * 2
 
 
 def test_the_deadline_holds_for_both_questions_together(base):
@@ -204,6 +223,11 @@ def test_rules_about_names_decide_behind_a_lookup(listen):
 def test_forged_name_is_no_friend_to_the_paranoid(listen):
     assert listen(RULES, "-p")("127.0.0.5") == "none by net\n"
     assert listen(RULES, "-p", "-P")("127.0.0.5") == "good.friend.example by name\n"
+
+
+@pytest.mark.parametrize("lie", ["wrong id", "64 KB", "CNAME ring"])
+def test_lies_make_no_friend(listen, lie):
+    assert listen(RULES, "-h", "-t1", answer=LIES[lie])("127.0.0.4") == "none by net\n"
 
 
 def test_variables_of_a_rule_without_the_name_do_not_count(listen):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import postern
-from dnsstub import A, TXT, DnsStub, Later, rr, txt
+from dnsstub import A, LIES, TXT, DnsStub, Later, rr, txt
 from nsd import Nsd
 
 RBLCHECK = postern.TREE / "rblcheck/rblcheck"
@@ -235,6 +235,15 @@ def test_weights_and_score(base):
         assert ran("good.example weight=-4", "one.example weight=4", "two.example weight=4")
 
 
+def test_text_of_64_kilobytes_is_cut(base):
+    def handler(q):
+        if q.kind == A:
+            return q.a("127.0.0.2")
+        return q.reply(rr(SELF, TXT, txt(*[b"x" * 255] * 200))) if q.tcp else q.reply(flags=0x8380)
+    with DnsStub(handler) as stub:
+        assert refused(check(base, "-r", "bl.example", stub=stub, stdin=DIALOGUE), b"451 " + b"x" * 200 + b"\r\n")
+
+
 # failures
 
 SERVFAIL = staticmethod(lambda q: q.reply(rcode=2)).__func__
@@ -242,6 +251,18 @@ SERVFAIL = staticmethod(lambda q: q.reply(rcode=2)).__func__
 
 def silence(q):
     return None
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_lies_list_nobody(base, lie):
+    with DnsStub(LIES[lie]) as stub:
+        got = check(base, "-d", "1", "-r", "bl.example", stub=stub, stdin=DIALOGUE)
+        closed = check(base, "-d", "1", "-c", "-r", "bl.example", stub=stub, stdin=DIALOGUE)
+    assert got.ran and got.took < 4 and b"believed" not in closed.out
+    if lie == "another's record":   # there is none of ours
+        assert closed.ran and "not=bl.example/" in got.log
+    else:
+        assert refused(closed, b"451 temporary RBL lookup error\r\n") and "failed=bl.example:" in got.log
 
 
 @pytest.mark.parametrize("args,ran,text", [
@@ -513,6 +534,15 @@ def test_client_that_leaves_is_no_early_talker(base):
     assert p.stdout == b"ran\n"
 
 
+def test_client_that_hangs_up_is_no_early_talker(base):
+    a, b = socket.socketpair()
+    a.close()
+    p = subprocess.run([RBLCHECK, "-w", "2", "echo", "ran"], stdin=b, capture_output=True, timeout=20,
+                       env={"PATH": "/usr/bin:/bin", "POSTERN_HOME": str(base)})
+    b.close()
+    assert p.stdout == b"ran\n" and not p.stderr
+
+
 def test_lookups_and_silence_run_side_by_side(base):
     def slow(q):
         return Later(3, q.reply(rcode=3))
@@ -597,6 +627,23 @@ def test_server_that_dies(base):
                 RBLSMTPD="x", prog=("true",))
     assert got.out.count(b"451 the mail server cannot be reached") == 20
     assert got.out.endswith(b"221 rblsmtpd.local\r\n")
+
+
+BROKEN = b"451 the mail server cannot be reached (#4.3.0)\r\n"
+
+
+@pytest.mark.parametrize("script", ["echo; cat", "echo 2; cat", "printf 220", "yes 220-endless",
+                                    "head -c 100000 /dev/zero"])
+def test_server_that_talks_nonsense(base, script):
+    got = check(base, "-p", stdin=b"MAIL FROM:<a@b>\r\nRCPT TO:<postmaster>\r\nQUIT\r\n", RBLSMTPD="x",
+                prog=("sh", "-c", script))
+    assert got.out == b"220 rblsmtpd.local\r\n250 rblsmtpd.local\r\n" + BROKEN + b"221 rblsmtpd.local\r\n"
+
+
+def test_a_client_starts_ten_servers_and_no_more(base):
+    got = check(base, "-p", stdin=b"MAIL FROM:<a@b>\r\nRCPT TO:<postmaster>\r\n" * 30, RBLSMTPD="x",
+                prog=("sh", "-c", f"echo x >>{base}/starts"))
+    assert got.out.count(BROKEN) == 30 and (base / "starts").read_text().count("x") == 10
 
 
 def test_server_that_dies_within_a_message(base):

@@ -114,6 +114,44 @@ test_codes(void)
 }
 
 static void
+test_answers(void)
+{
+	start(1);
+	add(LISTS_BLOCK, "a.x");
+	add(LISTS_BLOCK, "b.x");
+	answers.ms = 5;
+	say("1 a 1.a.x nxdomain - 1.a.x");
+	say("3 a 1.b.x answer - 1.b.x 127.0.0.2");
+	answers.ms = 40;
+	say("4 txt 1.b.x answer - 1.b.x \"no\"");
+	answers.ms = 90;
+	say("2 txt 1.a.x nxdomain - 1.a.x");
+	answers_close(&answers, "timeout");
+	ok(answers.of[0].ms == 5 && answers.of[1].ms == 40,
+	    "a list has answered with the last thing that matters");
+
+	start(1);
+	add(LISTS_BLOCK, "a.x");
+	say("0 a 1.a.x answer - 1.a.x 127.0.0.2");
+	say("3 a 1.b.x answer - 1.b.x 127.0.0.2");
+	say("1x a 1.a.x answer - 1.a.x 127.0.0.2");
+	say("1 a 1.a.x answer -");
+	ok(answers.of[0].a == ANSWER_PENDING &&
+	    answers.of[1].a == ANSWER_PENDING,
+	    "answers to questions that nobody asked");
+	say("2 txt 1.a.x answer - 1.a.x  x");
+	ok(answers.of[0].txt == ANSWER_NOT && !answers.of[0].text.len,
+	    "a text that is none");
+
+	start(1);
+	add(LISTS_BLOCK, "a.x=127.0.0.2");
+	say("1 a 1.a.x answer - 1.a.x 127.255.255.254 127.0.0.9");
+	ok(verdict() == 'p' && answers.of[0].error &&
+	    strcmp(answers.of[0].code, "127.255.255.254") == 0,
+	    "a code that does not count hides no error");
+}
+
+static void
 test_verdicts(void)
 {
 	start(1);
@@ -136,29 +174,6 @@ test_verdicts(void)
 	answers_close(&answers, "timeout");
 	ok(verdict() == '4', "nothing for good after a failure");
 	ok(answers.of[1].ms == 700, "and the text did not come");
-
-	start(1);
-	add(LISTS_BLOCK, "a.x");
-	add(LISTS_BLOCK, "b.x");
-	answers.ms = 5;
-	say("1 a 1.a.x nxdomain - 1.a.x");
-	say("3 a 1.b.x answer - 1.b.x 127.0.0.2");
-	answers.ms = 40;
-	say("4 txt 1.b.x answer - 1.b.x \"no\"");
-	answers.ms = 90;
-	say("2 txt 1.a.x nxdomain - 1.a.x");
-	answers_close(&answers, "timeout");
-	ok(answers.of[0].ms == 5 && answers.of[1].ms == 40,
-	    "a list has answered with the last thing that matters");
-
-	start(1);
-	add(LISTS_BLOCK, "a.x");
-	say("0 a 1.a.x answer - 1.a.x 127.0.0.2");
-	say("3 a 1.b.x answer - 1.b.x 127.0.0.2");
-	say("1x a 1.a.x answer - 1.a.x 127.0.0.2");
-	say("1 a 1.a.x answer -");
-	ok(verdict() == '?' && answers.of[1].a == ANSWER_PENDING,
-	    "answers to questions that nobody asked");
 
 	start(1);
 	add(LISTS_ALLOW, "a.x");
@@ -280,6 +295,7 @@ main(void)
 {
 	test_definitions();
 	test_codes();
+	test_answers();
 	test_verdicts();
 	test_nonsense();
 	test_conversation();
