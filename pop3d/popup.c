@@ -249,7 +249,8 @@ wait_for_letter(char const *const *argv, struct tls const *t, int record)
 	 * port */
 	if (setenv("POSTERN_SERVICE", "pop3", 0) == -1)
 		strerr_diefusys(EXIT_TEMP, "set the environment");
-	xexec(argv);
+	exec(argv);
+	strerr_diefusys(EXIT_TEMP, "run ", argv[0]);
 }
 
 static pid_t

@@ -27,7 +27,11 @@ enum {
 	PORT = 628,
 	CONNECT = 10,		/* s; qmail-qmqpc's */
 	TALK = 600,		/* s, for all of one conversation */
-	ANSWER = 1000		/* bytes */
+	ANSWER = 1000,		/* bytes */
+	/* of qmail-queue's codes, those that enqueue has no use for */
+	QUEUE_SLOW = 72,	/* connecting took too long */
+	QUEUE_AWAY = 73,	/* no connection */
+	QUEUE_BROKEN = 74	/* communication failed */
 };
 
 struct server {
@@ -158,7 +162,7 @@ talk(int sock, stralloc const *message, stralloc const *to, stralloc *text)
 	if (r == -1 && errno == ETIMEDOUT)
 		return QUEUE_TIMEOUT;
 	if (r != 1 || !text->len)
-		return 74;	/* communication failed */
+		return QUEUE_BROKEN;
 	switch (*text->s) {
 	case 'K':
 		return QUEUE_OK;
@@ -194,7 +198,7 @@ try(char const *name, stralloc const *message, stralloc const *to, int *code)
 	*code = QUEUE_CONFIG;
 	if (parse(name, &where)) {
 		sock = reach(&where);
-		*code = errno == ETIMEDOUT ? 72 : 73;
+		*code = errno == ETIMEDOUT ? QUEUE_SLOW : QUEUE_AWAY;
 	}
 	if (sock != -1) {
 		*code = talk(sock, message, to, &text);

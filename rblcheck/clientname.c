@@ -250,5 +250,6 @@ main(int argc, char const *const *argv)
 		look_up(paranoid, until);
 	if (owner)
 		look_for_owner(until);
-	xexec(argv);
+	exec(argv);
+	strerr_diefusys(EXIT_TEMP, "run ", argv[0]);
 }

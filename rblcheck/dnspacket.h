@@ -19,7 +19,7 @@ enum {
 	DNSPACKET_TEXT = 60000	/* bytes of canonical name and values */
 };
 
-/* What becomes of a question; also dnsq's exit codes. */
+/* What becomes of a question; dnsq has an exit code for each. */
 enum dnspacket_result {
 	DNSPACKET_ANSWER, DNSPACKET_NODATA, DNSPACKET_NXDOMAIN,
 	DNSPACKET_FAILED, DNSPACKET_TIMEOUT

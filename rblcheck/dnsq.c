@@ -27,7 +27,13 @@
 enum {
 	DEADLINE = 10,		/* seconds, unless -t says more or less */
 	MAX_DEADLINE = 3600,
-	LINE = 1200		/* a question: each byte of a name as \ooo */
+	LINE = 1200,		/* a question: each byte of a name as \ooo */
+	EXIT_NODATA = 1, EXIT_NXDOMAIN = 2, EXIT_FAILED = 3, EXIT_TIMEOUT = 4
+};
+
+/* for each dnspacket_result */
+static int const codes[] = {
+	EXIT_DONE, EXIT_NODATA, EXIT_NXDOMAIN, EXIT_FAILED, EXIT_TIMEOUT
 };
 
 static struct asker all;
@@ -151,7 +157,7 @@ ask_arguments(int argc, char **argv, int64_t patience)
 	}
 	while (all.open)
 		step(-1);
-	return argc == 2 ? last_result : 0;
+	return argc == 2 ? codes[last_result] : EXIT_DONE;
 }
 
 static int

@@ -329,6 +329,13 @@ decided_before(void)
 	return 1;
 }
 
+static void
+run(char const *const *argv)
+{
+	exec(argv);
+	strerr_diefusys(EXIT_TEMP, "run ", argv[0]);
+}
+
 int
 main(int argc, char const *const *argv)
 {
@@ -359,7 +366,7 @@ main(int argc, char const *const *argv)
 		}
 	}
 	if (refused != 1)
-		xexec(argv);
+		run(argv);
 	if (!refusal.text.len)
 		refuse_text(refusal.list, "refused", refusal.bounce);
 	if (blocked_reply(&line, refusal.bounce, refusal.text.s,
@@ -368,7 +375,7 @@ main(int argc, char const *const *argv)
 	reply = line.s;
 	if (o.mark) {
 		mark();
-		xexec(argv);
+		run(argv);
 	}
 	converse(&o, argv);
 	return 0;

@@ -18,7 +18,8 @@
 enum {
 	PIECE = 65536,		/* fed at once */
 	OUT = 65536,		/* collected before a write: a pipe's room */
-	CLOSE_RANGE = 436	/* Linux 5.9; absent from older headers */
+	CLOSE_RANGE = 436,	/* Linux 5.9; absent from older headers */
+	CHILD_CUT = 1, CHILD_FAILED = 2
 };
 
 /* Where the child's events go. */
@@ -39,7 +40,7 @@ flush(void)
 		if (r == -1 && errno == EINTR)
 			continue;
 		if (r <= 0)
-			_exit(1);
+			_exit(CHILD_CUT);
 		at += (size_t)r;
 	}
 	out.used = 0;
@@ -88,12 +89,12 @@ child(walk *w, int fd, char const *s, size_t n)
 	out.fd = 1;
 	if (dup2(fd, 1) == -1 || close(0) == -1 ||
 	    syscall(CLOSE_RANGE, 2, ~0U, 0) == -1)
-		_exit(2);
+		_exit(CHILD_FAILED);
 	signal(SIGPIPE, SIG_DFL);
 	setrlimit(RLIMIT_CPU, &cpu);
 	setrlimit(RLIMIT_CORE, &none);
 	if (sandbox_no_new_privs() == -1 || sandbox_pure() == -1)
-		_exit(2);
+		_exit(CHILD_FAILED);
 	for (; n; s += k, n -= k) {
 		k = n < PIECE ? n : PIECE;
 		walk_feed(w, s, k);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/exitcode.h"
 #include "lib/job.h"
 #include "lib/limits.h"
 #include "lib/packet.h"
@@ -69,7 +70,7 @@ run(char const *const *argv, struct role const *as, int sock)
 	if (dup2(sock, 0) != -1 && dup2(2, 1) != -1 && role_become(as) == 1)
 		execv(argv[0], (char *const *)argv);
 	packet_send(0, failed, sizeof failed, -1);
-	_exit(111);
+	_exit(EXIT_TEMP);
 }
 
 static int

@@ -16,6 +16,8 @@
 
 char const *PROG = "doctor";
 
+enum { EXIT_WARNED = 1, EXIT_BAD = 2 };
+
 static struct check {
 	char const *name;
 	void (*run)(struct machine const *);
@@ -125,5 +127,6 @@ main(int argc, char *const *argv)
 	worst = finding_end();
 	if (fflush(stdout))
 		strerr_diefu1sys(EXIT_TEMP, "write to standard output");
-	return worst == FINDING_BAD ? 2 : worst == FINDING_WARN;
+	return worst == FINDING_BAD ? EXIT_BAD :
+	    worst == FINDING_WARN ? EXIT_WARNED : EXIT_DONE;
 }

@@ -19,7 +19,7 @@
 
 char const *PROG = "systemtest";
 
-enum { PATIENCE = 20, PASSWORD = 128 };
+enum { PATIENCE = 20, PASSWORD = 128, EXIT_FAILED = 1 };
 
 static struct {
 	struct ipaddr smtp, pop3;
@@ -332,5 +332,5 @@ main(int argc, char *const *argv)
 	printf("\n%u tests, %u failed\n", tests, failed);
 	if (fflush(stdout))
 		strerr_diefu1sys(EXIT_TEMP, "write to standard output");
-	return failed != 0;
+	return failed ? EXIT_FAILED : EXIT_DONE;
 }

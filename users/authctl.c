@@ -22,7 +22,7 @@
 #define SOCKET "socket/auth/limits"
 #define USAGE "authctl [list | clear address|user]"
 
-enum { PATIENCE = 30, NOTHING = 1 };
+enum { PATIENCE = 30, EXIT_NOTHING = 1 };
 
 static int
 ask(stralloc const *question)
@@ -136,7 +136,7 @@ clear(char const *name)
 	if (*s != 'N')
 		strerr_dief(EXIT_TEMP, "authd is unable to do that now");
 	strerr_warn(PROG, ": nothing is known of ", name);
-	return NOTHING;
+	return EXIT_NOTHING;
 }
 
 int

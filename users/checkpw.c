@@ -31,8 +31,8 @@
 #define SOCKET "socket/auth/authd"
 
 enum {
-	REFUSED = 1,
-	MISUSE = 2,
+	EXIT_REFUSED = 1,
+	EXIT_MISUSE = 2,
 	PATIENCE = 60000,	/* milliseconds; authd delays bad news */
 	ANSWER = 2048
 };
@@ -77,14 +77,15 @@ read_login(stralloc *question)
 	errno = 0;
 	n = allread(3, in, sizeof in);
 	if (errno && errno != EPIPE)
-		strerr_diefusys(MISUSE, "read descriptor 3");
+		strerr_diefusys(EXIT_MISUSE, "read descriptor 3");
 	close(3);
 	if (n > LIMIT_LOGIN)
-		strerr_dief(REFUSED, "login and password are too long");
+		strerr_dief(EXIT_REFUSED, "login and password are too long");
 	login = job_field(in, n, &pos);
 	password = login ? job_field(in, n, &pos) : 0;
 	if (!password)
-		_exit(MISUSE);	/* the client went away before it said them */
+		/* the client went away before it said them */
+		_exit(EXIT_MISUSE);
 	/* the challenge of CRAM-MD5 and APOP; others put the time there, or
 	 * nothing, or leave it away */
 	third = pos < n ? job_field(in, n, &pos) : 0;
@@ -166,7 +167,7 @@ main(int argc, char const *const *argv)
 
 	PROG = "checkpw";
 	if (argc < 2)
-		strerr_dieusage(MISUSE, "checkpw prog...");
+		strerr_dieusage(EXIT_MISUSE, "checkpw prog...");
 	read_login(&question);
 	/* O_PATH: a profile may forbid to read it */
 	start = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -174,7 +175,7 @@ main(int argc, char const *const *argv)
 		strerr_diefusys(EXIT_TEMP, "change directory to ", home_path());
 	n = ask(&question, answer);
 	if (*answer == 'N')
-		_exit(REFUSED);
+		_exit(EXIT_REFUSED);
 	if (*answer != 'K')
 		_exit(EXIT_TEMP);
 	if (geteuid() == 0) {
@@ -183,5 +184,6 @@ main(int argc, char const *const *argv)
 		become(&u);
 	} else if (start == -1 || fchdir(start) == -1)
 		strerr_diefusys(EXIT_TEMP, "return to where it started");
-	xexec(argv + 1);
+	exec(argv + 1);
+	strerr_diefusys(EXIT_TEMP, "run ", argv[1]);
 }
