@@ -30,6 +30,10 @@ enum {
 	WAIT_QUEUED = 600,
 	/* while it is not there: a supervisor starts it again */
 	RESTART = 3,
+	/* while it has as many connections of our user as it takes: those of
+	 * others who do as we do end in moments */
+	CROWDED = 60,
+	FIRST_PAUSE = 50, LAST_PAUSE = 800,	/* ms between two tries */
 	/* the body is in a program's hands, not in queued's: see q->sock */
 	BY_PROGRAM = -2
 };
@@ -411,16 +415,30 @@ try_queued(enqueue *q)
 	return 0;
 }
 
+/* For how many seconds that answer is worth another try. */
+static unsigned int
+worth(enqueue const *q, int r)
+{
+	return r == 0 ? RESTART :
+	    r == -1 && q->code == QUEUE_DEFERRED ? CROWDED : 0;
+}
+
 static int
 open_queued(enqueue *q)
 {
-	static struct timespec const pause = { 0, 100000000 };
-	unsigned int tries = RESTART * 10;
+	struct timespec pause = { 0, 0 };
+	uint64_t start = clock_ms(), ms = FIRST_PAUSE;
 	int r;
 
 	q->pid = getpid();
-	while ((r = try_queued(q)) == 0 && tries--)
+	while (r = try_queued(q), clock_ms() - start < worth(q, r) * 1000) {
+		q->code = 0;
+		q->text[0] = 0;
+		pause.tv_nsec = ms * 1000000;
 		nanosleep(&pause, 0);
+		if (ms < LAST_PAUSE)
+			ms *= 2;
+	}
 	if (r == 0) {
 		q->code = QUEUE_NETWORK;
 		return -1;

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 
+import postern
 import pytest
 from queuelib import Client, Message, Queue, envelope, uid, until
 
@@ -300,6 +301,20 @@ def test_connections_of_one_user_are_limited(queue):
     assert Client(queue, uid("smtpd")).message()[:1] == b"K"
     clients.pop().close()
     until(lambda: Client(queue, 65534).message()[:1] == b"K")
+
+
+def test_programs_wait_for_the_other_connections_of_their_user(queue):
+    clients = [Client(queue, 65534) for _ in range(20)]
+    for c in clients:
+        c.begin()
+    with subprocess.Popen([queue.home / "bin/inject", "r@test.example"], user=65534,
+                          stdin=subprocess.DEVNULL, env=postern.env(queue.home)) as late:
+        until(lambda: "warning: message refused" in queue.log_text()
+              or late.poll() is not None)
+        assert late.poll() is None
+        clients.pop().close()
+        assert late.wait(20) == 0
+    assert len(queue.messages()) == 1
 
 
 def test_disk_without_room(scratch):
