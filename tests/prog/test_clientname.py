@@ -176,7 +176,8 @@ class Ident:
 @pytest.mark.parametrize("answer,owner", [
     (b"% : USERID : UNIX : joe\r\n", "joe"), (b"%:USERID:OTHER,x: j o\x1be \r\n", "joe"),
     (b"% : USERID : UNIX : " + b"x" * 500 + b"\n", "x" * 64), (b"% : USERID : UNIX : a:b\r\n", "a:b"),
-    (b"% : ERROR : NO-USER\r\n", "none"), (b"% : USERID : UNIX : \r\n", "none"),
+    (b"% : ERROR : NO-USER\r\n", "none"), (b"% : ERROR : X-WHO : joe\r\n", "none"),
+    (b"% : USERID : UNIX : " + b"x" * 2000, "none"), (b"% : USERID : UNIX : \r\n", "none"),
     (b"% : USERID : UNIX : joe", "none"), (b"", "none"), (b"x" * 5000, "none"), (b"\n", "none")])
 def test_the_owner_is_asked_for(base, answer, owner):
     with Ident("127.7.7.7", answer) as ident:
