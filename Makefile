@@ -67,10 +67,11 @@ send/send: send/state.o send/schedule.o send/table.o send/line.o send/marks.o se
 send/bounce: send/notice.o
 send/lspawn: send/pool.o
 # MIME walker: also of scanq
-WALK = scanq/walk.o scanq/layer.o scanq/entity.o scanq/leaf.o scanq/contents.o \
-	scanq/boundary.o scanq/param.o scanq/words.o scanq/filename.o scanq/decode.o \
-	scanq/uutext.o scanq/tnef.o scanq/zip.o scanq/tar.o scanq/rar.o scanq/magic.o \
-	scanq/window.o scanq/walkout.o scanq/walkname.o scanq/walkwire.o
+WALK = scanq/walk.o scanq/layer.o scanq/fields.o scanq/readings.o scanq/entity.o \
+	scanq/leaf.o scanq/contents.o scanq/boundary.o scanq/param.o scanq/words.o \
+	scanq/filename.o scanq/decode.o scanq/uutext.o scanq/tnef.o scanq/zip.o \
+	scanq/tar.o scanq/rar.o scanq/magic.o scanq/window.o scanq/walkout.o \
+	scanq/walkname.o scanq/walkwire.o
 scanq/mimewalk: $(WALK)
 pop3d/pop3d: pop3d/session.o pop3d/maildrop.o pop3d/octets.o pop3d/sizes.o pop3d/place.o
 pop3d/popup: pop3d/login.o pop3d/saslplain.o

@@ -25,138 +25,6 @@ top(struct layer *y)
 	return y->n ? &y->level[y->n - 1] : 0;
 }
 
-/* Bytes for everyone who reads now. */
-static void
-feed_readings(struct layer *y, char const *s, size_t n)
-{
-	unsigned int i;
-
-	for (i = 0; i < y->readings; i++)
-		leaf_feed(y->reading[i].leaf, s, n);
-}
-
-/* A line end belongs to the delimiter behind it (RFC 2046 5.1.1): it is held
- * back until something else follows.
- */
-static void
-release_end(struct layer *y)
-{
-	if (y->end)
-		feed_readings(y, y->end_of_line, y->end);
-	y->end = 0;
-}
-
-/* A line, n bytes with CR if there is one; complete: LF follows. */
-static void
-pass_line(struct layer *y, char const *s, size_t n, int complete)
-{
-	release_end(y);
-	if (!complete) {
-		feed_readings(y, s, n);
-		return;
-	}
-	if (n && s[n - 1] == '\r') {
-		y->end_of_line[y->end++] = '\r';
-		n--;
-	}
-	y->end_of_line[y->end++] = '\n';
-	feed_readings(y, s, n);
-}
-
-static void
-feed_layer(void *ctx, char const *s, size_t n)
-{
-	layer_feed(ctx, s, n);
-}
-
-/* What a reading decodes to is a message, or a multipart. */
-static void
-open_layer(struct layer *y, struct reading *r)
-{
-	struct layers *all = y->all;
-	struct entity *e = &y->entity;
-
-	if (!all->free_layers) {
-		entity_anomaly(y, WALK_TOO_DEEP, "", 0);
-		return;
-	}
-	r->layer = all->layer[--all->free_layers];
-	if (e->multipart && !e->message)
-		layer_multipart(r->layer, all, e);
-	else
-		layer_message(r->layer, all, e->part, e->depth + 1);
-	r->leaf->also = feed_layer;
-	r->leaf->ctx = r->layer;
-}
-
-static void
-close_reading(struct layers *all, struct reading *r)
-{
-	leaf_close(r->leaf);
-	all->leaf[all->free_leaves++] = r->leaf;
-	if (!r->layer)
-		return;
-	layer_end(r->layer);
-	all->layer[all->free_layers++] = r->layer;
-}
-
-/* Those that were opened inside of so many levels, or more. */
-static void
-close_readings(struct layer *y, unsigned int levels)
-{
-	unsigned int i, kept = 0;
-
-	for (i = 0; i < y->readings; i++) {
-		if (y->reading[i].levels < levels)
-			y->reading[kept++] = y->reading[i];
-		else
-			close_reading(y->all, &y->reading[i]);
-	}
-	y->readings = kept;
-}
-
-/* There are too many: a part before this one has to end, if there is one. */
-static void
-make_room(struct layer *y)
-{
-	unsigned int i;
-
-	entity_anomaly(y, WALK_TOO_MANY_READINGS, "", 0);
-	for (i = 0; i < y->readings; i++)
-		if (y->reading[i].leaf->part != y->entity.part)
-			break;
-	if (i == y->readings)
-		return;
-	close_reading(y->all, &y->reading[i]);
-	y->readings--;
-	memmove(&y->reading[i], &y->reading[i + 1],
-	    (y->readings - i) * sizeof *y->reading);
-}
-
-static void
-open_reading(struct layer *y, enum walk_encoding encoding, int composite)
-{
-	struct layers *all = y->all;
-	struct entity *e = &y->entity;
-	struct reading *r;
-	struct leaf_setup setup = { &all->out, e->part, 0, e->depth, encoding,
-	    e->text, &e->label };
-
-	release_end(y);
-	if (y->readings == WALK_READINGS || !all->free_leaves)
-		make_room(y);
-	if (y->readings == WALK_READINGS || !all->free_leaves)
-		return;
-	setup.alt = y->alt++;
-	r = &y->reading[y->readings++];
-	r->levels = y->n;
-	r->layer = 0;
-	r->leaf = all->leaf[--all->free_leaves];
-	leaf_open(r->leaf, &setup);
-	if (composite)
-		open_layer(y, r);
-}
-
 static void
 pop_levels(struct layer *y, unsigned int n)
 {
@@ -185,13 +53,12 @@ begin_part(struct layer *y, uint32_t parent, unsigned int depth, int digest,
 	e->depth = depth;
 	e->digest = digest;
 	entity_start(e);
+	fields_start(&y->fields, e, message);
 	y->header = 1;
-	y->message = message;
-	y->first = 1;
 	y->early = 0;
-	y->alt = 0;
-	y->have = y->kept = y->nn = 0;
-	y->pending = y->cut = 0;
+	y->readings.alt = 0;
+	y->have = 0;
+	y->cut = 0;
 }
 
 static void
@@ -256,8 +123,9 @@ begin_body(struct layer *y)
 		if (!(e->encoded & BIT(code)))
 			continue;
 		if (!composite || e->leaf || code != WALK_IDENTITY)
-			open_reading(y, (enum walk_encoding)code, composite ?
-			    code != WALK_IDENTITY : is_mail(e));
+			readings_open(&y->readings, e,
+			    (enum walk_encoding)code, composite ?
+			    code != WALK_IDENTITY : is_mail(e), y->n);
 	}
 	if (!composite)
 		return;
@@ -283,175 +151,16 @@ begin_early(struct layer *y)
 		encoded = BIT(WALK_IDENTITY);
 	for (code = 0; code <= WALK_UUENCODE; code++)
 		if (encoded & BIT(code))
-			open_reading(y, (enum walk_encoding)code, 0);
-}
-
-/* The field that has been gathered.  It stays, for lines that some readers
- * take for a part of it.
- */
-static void
-report_field(struct layer *y)
-{
-	if (!y->pending)
-		return;
-	y->pending = 0;
-	if (memchr(y->field, 0, y->kept))
-		entity_anomaly(y, WALK_HEADER_NUL, y->name, y->nn);
-	entity_field(&y->entity, y->name, y->nn, y->field, y->kept);
+			readings_open(&y->readings, e,
+			    (enum walk_encoding)code, 0, y->n);
 }
 
 static void
 end_header(struct layer *y)
 {
-	report_field(y);
+	fields_report(&y->fields);
 	entity_end(&y->entity);
 	begin_body(y);
-}
-
-/* More of the value. */
-static void
-append(struct layer *y, char const *s, size_t n)
-{
-	size_t room = WALK_VALUE - y->kept;
-
-	if (n > room) {
-		entity_anomaly(y, WALK_HEADER_LONG, y->name, y->nn);
-		n = room;
-	}
-	memcpy(y->field + y->kept, s, n);
-	y->kept += n;
-	y->pending = 1;
-}
-
-static int
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* How a field name is odd: bits */
-enum { NAME_SPACE = 1, NAME_COMMENT = 2, NAME_NUL = 4 };
-
-struct name {
-	size_t n;
-	char s[LAYER_FIELD];
-	int odd;
-};
-
-/* The name of a field as lenient readers have it, without blanks, comments and
- * NULs.  Where its colon stands; 0: this is no field.
- */
-static size_t
-take_name(struct name *name, char const *s, size_t n)
-{
-	size_t i;
-	int depth = 0;
-
-	name->n = 0;
-	name->odd = 0;
-	for (i = 0; i < n && (depth || s[i] != ':'); i++) {
-		char c = s[i];
-
-		if (c == '(' || (depth && c == ')')) {
-			depth += c == '(' ? 1 : -1;
-			name->odd |= NAME_COMMENT;
-		} else if (depth)
-			continue;
-		else if (!c)
-			name->odd |= NAME_NUL;
-		else if (is_blank(c))
-			name->odd |= NAME_SPACE;
-		else if (name->odd & (NAME_SPACE | NAME_COMMENT) ||
-		    c == '=' || c == '"' || (c > 0 && c < 32))
-			return 0;
-		else if (name->n < LAYER_FIELD)
-			name->s[name->n++] = c;
-	}
-	return i < n && name->n ? i : 0;
-}
-
-static void
-start_field(struct layer *y, struct name const *name, char const *s, size_t n)
-{
-	report_field(y);
-	memcpy(y->name, name->s, name->n);
-	y->nn = name->n;
-	y->kept = 0;
-	if (name->odd & NAME_COMMENT)
-		entity_anomaly(y, WALK_HEADER_COMMENT, s, n);
-	else if (name->odd & NAME_SPACE)
-		entity_anomaly(y, WALK_HEADER_SPACE, s, n);
-	if (name->odd & NAME_NUL)
-		entity_anomaly(y, WALK_HEADER_NUL, s, n);
-	while (n && is_blank(*s))
-		s++, n--;
-	y->pending = 1;
-	append(y, s, n);
-}
-
-/* "filename=x", at the start of a line, behind a Content- field? */
-static int
-is_parameter(struct layer const *y, char const *s, size_t n)
-{
-	size_t i;
-
-	if (y->nn < 8 || strncasecmp(y->name, "content-", 8) != 0)
-		return 0;
-	for (i = 0; i < n && s[i] != '='; i++)
-		if (is_blank(s[i]) || s[i] == ':' || s[i] == '"')
-			break;
-	return i && i < n && s[i] == '=' && i + 1 < n;
-}
-
-/* Neither a field nor a part of one. */
-static void
-garbage_line(struct layer *y, char const *s, size_t n)
-{
-	size_t from = n && *s == '>';
-
-	if (y->first && y->message && n - from > 5 &&
-	    memcmp(s + from, "From ", 5) == 0)
-		return;		/* of an mbox file */
-	if (is_parameter(y, s, n)) {
-		entity_anomaly(y, WALK_UNINDENTED, s, n);
-		append(y, " ", 1);
-		append(y, s, n);
-		return;
-	}
-	entity_anomaly(y, WALK_HEADER_GARBAGE, s, n);
-	report_field(y);
-	begin_early(y);
-}
-
-static void
-field_line(struct layer *y, char const *s, size_t n)
-{
-	struct name name;
-	size_t colon = take_name(&name, s, n);
-
-	if (colon)
-		start_field(y, &name, s + colon + 1, n - colon - 1);
-	else
-		garbage_line(y, s, n);
-}
-
-static void
-continuation(struct layer *y, char const *s, size_t n)
-{
-	while (n && is_blank(*s))
-		s++, n--;
-	if (!n) {
-		entity_anomaly(y, WALK_HEADER_BLANK, "", 0);
-		report_field(y);
-		return;
-	}
-	if (!y->nn) {
-		entity_anomaly(y, WALK_HEADER_FIRST, s, n);
-		field_line(y, s, n);
-		return;
-	}
-	append(y, " ", 1);
-	append(y, s, n);
 }
 
 static int
@@ -472,18 +181,8 @@ ends_header(struct layer *y, char const *s, size_t n)
 		return 0;
 	if (boundary_match(&y->boundaries, s, n, over, y, &m) && !m.junk)
 		return 1;
-	report_field(y);
+	fields_report(&y->fields);
 	return entity_delimiter(&y->entity, s, n);
-}
-
-/* Does the empty line end it?  One before it does not, for some readers. */
-static int
-empty_line(struct layer *y)
-{
-	if (!y->first || !y->message)
-		return 1;
-	entity_anomaly(y, WALK_HEADER_FIRST, "", 0);
-	return 0;
 }
 
 static void
@@ -491,7 +190,7 @@ header_line(struct layer *y, int complete)
 {
 	char const *s = y->line;
 	size_t n = y->have, whole = n;
-	int blank;
+	enum fields_line r = FIELDS_BEHIND;
 
 	y->have = 0;
 	while (n && s[n - 1] == '\r')
@@ -509,23 +208,21 @@ header_line(struct layer *y, int complete)
 		end_header(y);
 		return;
 	}
-	if (!n && empty_line(y)) {
+	if (!n && fields_empty(&y->fields)) {
 		if (!y->cut)
-			pass_line(y, s, whole, complete);
+			readings_line(&y->readings, s, whole, complete);
 		y->cut = 0;
 		end_header(y);
 		return;
 	}
-	blank = n && is_blank(*s);
-	if (blank)
-		continuation(y, s, n);
-	else if (n)
-		field_line(y, s, n);
-	y->first &= !n;
+	if (n)
+		r = fields_line(&y->fields, s, n);
+	if (r == FIELDS_BODY)
+		begin_early(y);
 	if (!y->cut)
-		pass_line(y, s, whole, complete);
+		readings_line(&y->readings, s, whole, complete);
 	y->cut = 0;
-	if (!n || (blank && !y->pending))
+	if (r == FIELDS_BEHIND)
 		begin_early(y);
 }
 
@@ -541,9 +238,9 @@ header_feed(struct layer *y, char const *s, size_t n)
 	y->have += fits;
 	if (fits < k) {
 		if (!y->cut)
-			pass_line(y, y->line, y->have, 0);
+			readings_line(&y->readings, y->line, y->have, 0);
 		y->cut = 1;
-		feed_readings(y, s + fits, k - fits);
+		readings_more(&y->readings, s + fits, k - fits);
 	}
 	if (!e)
 		return k;
@@ -566,11 +263,8 @@ delimiter(struct layer *y, char const *s, size_t n,
 		if (m->level != y->n - 1)
 			return 0;
 	} else
-		close_readings(y, m->level + 1);
-	if (y->readings)
-		pass_line(y, s, n, complete);
-	else
-		y->end = 0;
+		readings_close(&y->readings, m->level + 1);
+	readings_line(&y->readings, s, n, complete);
 	pop_levels(y, m->level + 1);
 	l->any = 1;
 	if (l->state == LEVEL_EPILOGUE && !m->close)
@@ -592,7 +286,7 @@ guessed(struct layer *y, char const *s, size_t n, struct boundary_match *m)
 
 	if (!l || l->state != LEVEL_PREAMBLE || !l->guess)
 		return 0;
-	while (n && (is_blank(s[n - 1]) || s[n - 1] == '\r'))
+	while (n && memchr(" \t\r", s[n - 1], 3))
 		n--;
 	if (n < 3 || s[0] != '-' || s[1] != '-')
 		return 0;
@@ -646,7 +340,7 @@ delimiter_line(struct layer *y, char const *s, size_t n, int complete)
 		header_line(y, 1);
 		return;
 	}
-	pass_line(y, s, n, complete);
+	readings_line(&y->readings, s, n, complete);
 }
 
 static int
@@ -676,26 +370,6 @@ run(struct layer *y, char const *s, size_t n)
 	return (size_t)(p - s);
 }
 
-/* Such a piece to the readings, but for the end of its last line. */
-static void
-pass_run(struct layer *y, char const *s, size_t n)
-{
-	size_t k = n;
-
-	if (!y->readings) {
-		y->end = 0;
-		return;
-	}
-	release_end(y);
-	if (s[k - 1] == '\n')
-		k--;
-	if (k && s[k - 1] == '\r')
-		k--;
-	feed_readings(y, s, k);
-	y->end = n - k;
-	memcpy(y->end_of_line, s + k, y->end);
-}
-
 /* Part of a body.  How much of s that was. */
 static size_t
 body_feed(struct layer *y, char const *s, size_t n)
@@ -703,14 +377,13 @@ body_feed(struct layer *y, char const *s, size_t n)
 	char const *e;
 	size_t k;
 
-	if (y->end == 1 && *y->end_of_line == '\r' && !y->bol && *s == '\n') {
-		y->end_of_line[y->end++] = '\n';
+	if (!y->bol && readings_lf(&y->readings, s)) {
 		y->bol = 1;
 		return 1;
 	}
 	k = y->held ? 0 : run(y, s, n);
 	if (k) {
-		pass_run(y, s, k);
+		readings_lines(&y->readings, s, k);
 		return k;
 	}
 	e = memchr(s, '\n', n);
@@ -772,10 +445,11 @@ static void
 start(struct layer *y, struct layers *all)
 {
 	y->all = all;
-	y->n = y->readings = 0;
+	readings_start(&y->readings, all);
+	y->n = 0;
 	y->swallow = 0;
 	y->bol = 1;
-	y->end = y->held = y->again = 0;
+	y->held = y->again = 0;
 	boundary_start(&y->boundaries);
 }
 
@@ -810,7 +484,7 @@ layer_end(struct layer *y)
 	}
 	while (y->header)
 		end_header(y);
-	release_end(y);
-	close_readings(y, 0);
+	readings_release(&y->readings);
+	readings_close(&y->readings, 0);
 	pop_levels(y, 0);
 }

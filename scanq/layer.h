@@ -13,12 +13,12 @@
 
 #include "scanq/boundary.h"
 #include "scanq/entity.h"
-#include "scanq/leaf.h"
+#include "scanq/fields.h"
+#include "scanq/readings.h"
 #include "scanq/walkout.h"
 
 enum {
 	LAYER_LEAVES = 20,	/* readings open in all layers together */
-	LAYER_FIELD = 128,	/* of a field name this counts */
 	LAYER_HOLD = 1024	/* of a line that may be a delimiter */
 };
 
@@ -31,15 +31,6 @@ struct level {
 	int digest;
 	int guess;		/* its boundary is unknown */
 	int any;		/* a delimiter has been */
-};
-
-struct layer;
-
-/* An open reading, and how many levels were around it. */
-struct reading {
-	struct leaf *leaf;
-	unsigned int levels;
-	struct layer *layer;	/* of what it decodes to, or 0 */
 };
 
 /* What layers share. */
@@ -55,30 +46,20 @@ struct layer {
 	struct layers *all;
 	unsigned int n;		/* levels */
 	struct level level[WALK_DEPTH + 1];
-	unsigned int readings;
-	struct reading reading[WALK_READINGS];
+	struct readings readings;
 	struct entity entity;	/* whose header or body this is */
 	int header;		/* its header */
-	int message;		/* that of a message */
-	int first;		/* nothing of it has been seen yet */
 	int early;		/* a body may have begun already */
-	unsigned int alt;	/* of its next reading */
 	int bol;		/* at the beginning of a line */
 	int swallow;		/* the rest of this line does not count */
-	size_t end;		/* bytes of a line end that is held back */
-	char end_of_line[2];
 	size_t held;		/* of a line of a body, in hold */
 	char hold[LAYER_HOLD];
 	size_t have;		/* of a line of a header, in line */
 	int cut;		/* it did not fit */
 	size_t again;		/* of a delimiter that ended it, in hold */
-	int pending;		/* the field has not been reported */
-	size_t kept;		/* of its value, in field */
-	size_t nn;		/* of its name; 0: no field yet */
-	char name[LAYER_FIELD];
 	struct boundaries boundaries;
 	char line[WALK_VALUE];
-	char field[WALK_VALUE];
+	struct fields fields;
 };
 
 /* A message, the next part. */
