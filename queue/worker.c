@@ -26,8 +26,10 @@
 
 enum {
 	/* connections of one user, not counting root, smtpd and send: local
-	 * users cannot keep all workers, or all of the disk, for themselves */
+	 * users cannot keep all workers, or all of the disk, for themselves;
+	 * all of them together get a part of the places */
 	PER_USER = 20,
+	USERS_PART = 2,
 	/* milliseconds */
 	BUSY = 20,		/* see may_listen */
 	SWEEP = 5000,		/* how often we look for idle clients */
@@ -311,14 +313,24 @@ hear(struct worker *w, struct client *c)
 
 /* ---- connections */
 
-static unsigned int
-connections_of(struct worker const *w, uid_t uid)
+struct crowd {
+	unsigned int of_user;	/* connections of the one that is asked for */
+	unsigned int of_all;	/* who are limited */
+};
+
+static struct crowd
+crowd(struct worker const *w, uid_t uid)
 {
-	unsigned int i, j, n = 0;
+	struct crowd n = { 0, 0 };
+	unsigned int i, j;
 
 	for (i = 0; i < w->st->set.workers; i++)
-		for (j = 0; j < CLIENTS_MAX; j++)
-			n += w->st->shared->uid[i][j] == uid + 1;
+		for (j = 0; j < CLIENTS_MAX; j++) {
+			uint32_t who = w->st->shared->uid[i][j];
+
+			n.of_all += who != 0;
+			n.of_user += who == uid + 1;
+		}
 	return n;
 }
 
@@ -333,19 +345,26 @@ free_slot(struct worker *w)
 	return 0;
 }
 
-/* Root and our own services are not limited. */
+/* Root and our own services are not limited: places are kept for them. */
 static int
 admit(struct worker *w, struct client *c)
 {
 	struct settings const *set = &w->st->set;
 	uid_t uid = c->from.uid;
+	char const *why = 0;
+	struct crowd now;
 	size_t n;
 
 	c->trusted = uid == 0 || uid == set->send;
 	if (c->trusted || uid == set->smtpd)
 		return 1;
-	if (connections_of(w, uid) >= PER_USER) {
-		refuse(c, QUEUE_DEFERRED, "too many connections of this user");
+	now = crowd(w, uid);
+	if (now.of_user >= PER_USER)
+		why = "too many connections of this user";
+	else if (now.of_all >= set->workers * CLIENTS_MAX / USERS_PART)
+		why = "too many connections of all users";
+	if (why) {
+		refuse(c, QUEUE_DEFERRED, why);
 		/* closing with its request unread would take the answer back */
 		packet_recv(c->sock, record, sizeof record, &n, 0);
 		return 0;

@@ -292,6 +292,34 @@ def test_many_clients_at_once(scratch):
         q.stop()
 
 
+def test_users_leave_places_to_smtpd(scratch):
+    q = Queue(scratch, workers=1).start()
+    clients = []
+
+    def take(uid):
+        """A place of a worker's 128, for an unfinished message; the answer."""
+        c = Client(q, uid)
+        answer = c.begin()
+        clients.append(c) if answer[:1] == b"F" else c.close()
+        return answer
+    try:
+        answers = [take(62000 + n // 15) for n in range(90)]
+        assert {a[:1] for a in answers[:64]} == {b"F"}
+        assert {a[:5] for a in answers[64:]} == {b"E 71 "}
+        assert b"too many connections of all users" in answers[64]
+        assert [take(uid("smtpd"))[:1] for _ in range(40)] == [b"F"] * 40
+        assert Client(q, uid("smtpd")).message()[:1] == b"K"
+        os.close(clients[0].fd)
+        clients.pop(0).close()
+        until(lambda: take(62500)[:1] == b"F")
+        assert take(62500)[:5] == b"E 71 "
+    finally:
+        for c in clients:
+            c.close()
+            os.close(c.fd)
+        q.stop()
+
+
 def test_connections_of_one_user_are_limited(queue):
     clients = [Client(queue, 65534) for _ in range(20)]
     for c in clients:
