@@ -126,6 +126,21 @@ whole_file(struct inspection *v, char const *dir, char const *name,
 	}
 }
 
+/* Only what has no name elsewhere: uid queue must not be given, through a
+ * link in its directory, what is another's.
+ */
+static int
+make_ours(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == -1)
+		return 0;
+	errno = EMLINK;
+	return st.st_nlink == 1 && fchown(fd, owner.uid, owner.gid) == 0 &&
+	    fchmod(fd, MODE) == 0;
+}
+
 static void
 rights(struct inspection *v, char const *dir, char const *name, int fd,
     struct stat const *st)
@@ -134,8 +149,22 @@ rights(struct inspection *v, char const *dir, char const *name, int fd,
 	    !(st->st_mode & 07777 & ~MODE) && (st->st_mode & 0600) == 0600)
 		return;
 	fault(v, dir, name, "owner or mode is wrong");
-	put_right(v, v->repair && fchown(fd, owner.uid, owner.gid) == 0 &&
-	    fchmod(fd, MODE) == 0, "set");
+	put_right(v, v->repair && make_ours(fd), "set");
+}
+
+/* Never over another one, as a rename would. */
+static int
+move_home(char const *dir, char const *name, uint64_t id)
+{
+	char from[300], to[MSGFILE_PATH];
+
+	msgfile_path(to, id);
+	snprintf(from, sizeof from, "%s/%s", dir, name);
+	if (linkat(look_queue(), from, look_queue(), to, 0) == -1 ||
+	    unlinkat(look_queue(), from, 0) == -1)
+		return 0;
+	tell_send(id);
+	return 1;
 }
 
 /* It lies where no program looks for it. */
@@ -144,19 +173,13 @@ misplaced(struct inspection *v, char const *dir, char const *name,
     uint64_t id)
 {
 	char from[300], to[MSGFILE_PATH];
-	int done;
 
 	msgfile_path(to, id);
 	snprintf(from, sizeof from, "%s/%s", dir, name);
 	if (strcmp(from, to) == 0)
 		return 0;
 	fault(v, dir, name, "in the wrong directory");
-	/* never over another one, as a rename would */
-	done = v->repair && linkat(look_queue(), from, look_queue(), to, 0)
-	    == 0 && unlinkat(look_queue(), from, 0) == 0;
-	if (done)
-		tell_send(id);
-	put_right(v, done, "moved");
+	put_right(v, v->repair && move_home(dir, name, id), "moved");
 	return 1;
 }
 
@@ -195,11 +218,37 @@ leftover(struct inspection *v, int at, char const *dir, char const *name)
 		fault(v, dir, name, "left over\n");
 }
 
+static int
+is_whole(int fd)
+{
+	stralloc env = STRALLOC_ZERO;
+	char const *why;
+	struct msgfile m;
+	int r = msgfile_read(fd, &m, &env, &why) == 1 &&
+	    msgfile_check(fd, &m) == 1;
+
+	stralloc_free(&env);
+	return r;
+}
+
+/* What could not be read for its owner or mode only, goes back. */
 static void
 aside(struct inspection *v, int at, char const *dir, char const *name)
 {
-	(void)at;
-	fault(v, dir, name, "was set aside as damaged\n");
+	uint64_t id;
+	int fd = openat(at, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW |
+	    O_NONBLOCK);
+
+	if (fd != -1 && msgfile_id(name, strlen(name), &id) == 1 &&
+	    is_whole(fd)) {
+		fault(v, dir, name, "was set aside, but is whole");
+		put_right(v, v->repair && make_ours(fd) &&
+		    move_home(dir, name, id), "put back");
+	} else {
+		fault(v, dir, name, "was set aside as damaged\n");
+	}
+	if (fd != -1)
+		close(fd);
 }
 
 static int

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -129,11 +130,30 @@ active_free(struct send *s, struct active *a)
 	free(a);
 }
 
+/* Is it the file itself that does not let us in?  If a directory does, or
+ * something that owner and mode do not show, the whole queue may be concerned:
+ * then it waits.
+ */
+static int
+locked(struct send *s, char const *path, char *why, size_t max)
+{
+	struct stat st;
+
+	if (fstatat(s->queue, path, &st, AT_SYMLINK_NOFOLLOW) == -1 ||
+	    st.st_mode & S_IROTH ||
+	    (st.st_mode & S_IRGRP && st.st_gid == getegid()))
+		return 0;
+	snprintf(why, max, "not for send to read: uid %lu, gid %lu, mode %o",
+	    (unsigned long)st.st_uid, (unsigned long)st.st_gid,
+	    (unsigned int)st.st_mode & 07777);
+	return 1;
+}
+
 /* 1 read; 0 dealt with. */
 static int
 read_file(struct send *s, struct active *a, struct msgfile *m)
 {
-	char path[MSGFILE_PATH];
+	char path[MSGFILE_PATH], shut[96];
 	char const *why = "a symbolic link";
 	int r = -1;
 
@@ -146,6 +166,9 @@ read_file(struct send *s, struct active *a, struct msgfile *m)
 		r = 0;
 	else if (errno == ENXIO) {
 		why = "not a regular file";
+		r = 0;
+	} else if (errno == EACCES && locked(s, path, shut, sizeof shut)) {
+		why = shut;
 		r = 0;
 	}
 	if (r == 0)

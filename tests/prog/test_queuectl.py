@@ -352,6 +352,50 @@ def test_check_finds_and_repair_puts_right(sender):
     assert pwd.getpwuid(st.st_uid).pw_name == "postern-queue"
 
 
+@pytest.mark.parametrize("how", ["whole", "linked", "damaged", "symlink"])
+def test_repair_puts_back_what_was_set_aside_only_for_its_owner(sender, how):
+    sender.up()
+    number = 1_700_000_000_000_000_000
+    path, aside = sender.path(number), sender.dir / "bad" / str(number)
+    data = message_file(recipients=(b"x@near.example",))
+    other = sender.home / "other"
+    other.write_bytes(data)
+    other.chmod(0o600)
+    if how == "symlink":
+        path.symlink_to(other)
+    elif how == "linked":
+        path.hardlink_to(other)
+    else:
+        if how == "damaged":
+            other.write_bytes(b"x" + data[1:])
+        other.rename(path)
+    sender.send_signal(signal.SIGALRM)
+    until(lambda: os.path.lexists(aside))
+    out = ctl(sender, "check", code=100)
+    assert ("was set aside, but is whole" in out) == (how in ("whole", "linked")), out
+    assert os.path.lexists(aside)
+    if how == "whole":
+        assert "put back" in ctl(sender, "repair")
+        sender.logged(f"end msg {number}")
+        ctl(sender, "check")
+    else:
+        out = ctl(sender, "repair", code=100)
+        assert ("not repaired: Too many links" in out) == (how == "linked"), out
+        assert os.path.lexists(aside) and aside.stat().st_uid == 0
+
+
+def test_repair_gives_uid_queue_nothing_that_has_another_name(sender):
+    """A link in its directory to a file of root's, that is a whole message."""
+    number = 1_700_000_000_000_000_000
+    other = sender.home / "other"
+    other.write_bytes(message_file(recipients=(b"x@far.example",)))
+    other.chmod(0o644)
+    sender.path(number).hardlink_to(other)
+    sender.up()
+    assert "owner or mode is wrong: not repaired: Too many links" in ctl(sender, "repair", code=100)
+    assert other.stat().st_uid == 0
+
+
 def test_repair_tells_send_what_it_does_not_know(sender):
     sender.up()
     deferred(sender)            # the first reading of the directories is over

@@ -6,6 +6,7 @@ import os
 import pwd
 import re
 import signal
+import struct
 import subprocess
 import time
 
@@ -24,6 +25,13 @@ def sender(scratch):
     yield s
     s.close()
     print(s.log_text(), s.log_of_send())
+
+
+def tell(sender, number):
+    """As queued does when it has a message."""
+    fd = os.open(sender.dir / "trigger", os.O_WRONLY | os.O_NONBLOCK)
+    os.write(fd, b"%d\n" % number)
+    os.close(fd)
 
 
 def bounce_of(sender, log):
@@ -299,7 +307,8 @@ def test_a_bounce_that_cannot_be_queued_keeps_the_recipient(sender):
     assert sender.read(number).recipients == [b"nobody@test.example"]
 
 
-@pytest.mark.parametrize("what", ["empty", "torn", "flipped", "directory", "symlink", "fifo"])
+@pytest.mark.parametrize("what", ["empty", "torn", "flipped", "sparse", "directory", "symlink", "fifo",
+                                  "shut directory", "mode 0", "foreign"])
 def test_a_damaged_file_is_set_aside_and_the_rest_flows(sender, what):
     number = 1_700_000_000_000_000_000 + 5001
     path = sender.path(number)
@@ -312,8 +321,19 @@ def test_a_damaged_file_is_set_aside_and_the_rest_flows(sender, what):
         (sender.home / "elsewhere").write_bytes(whole)     # to follow it would deliver
         (sender.home / "elsewhere").chmod(0o644)
         os.symlink(sender.home / "elsewhere", path)
+    elif what == "shut directory":
+        path.mkdir(0o700)
+        os.chown(path, path.parent.stat().st_uid, path.parent.stat().st_gid)
     elif what == "fifo":
         os.mkfifo(path)
+    elif what == "sparse":
+        sender.place(number, b"")
+        os.truncate(path, 1 << 40)
+    elif what == "mode 0":
+        sender.place(number, whole).chmod(0)
+    elif what == "foreign":
+        path.write_bytes(whole)
+        path.chmod(0o640)               # root's, and root's group's
     else:
         sender.place(number, {"empty": b"", "torn": whole[:-20],
                               "flipped": whole.replace(b"joe@", b"job@")}[what])
@@ -323,6 +343,43 @@ def test_a_damaged_file_is_set_aside_and_the_rest_flows(sender, what):
     sender.logged(f"alert: msg {number} is damaged and set aside")
     until(lambda: os.path.lexists(sender.dir / "bad" / str(number)))
     assert [line[2] for line in sender.fakelog()] == ["joe"]
+
+
+def test_a_directory_that_lets_nobody_in_is_waited_for(sender):
+    """That is no damage of the messages in it."""
+    number = 1_700_000_000_000_000_000
+    sender.start()
+    path = sender.place(number, message_file())
+    sender.up(queued=False)
+    sender.logged(f"end msg {number}")
+    path = sender.place(number + 64000, message_file())
+    assert path.parent == sender.path(number).parent
+    path.parent.chmod(0)
+    tell(sender, number + 64000)
+    sender.logged(f"warning: unable to read msg {number + 64000}, will try again later: Permission denied")
+    sender.logged(f"end msg {sender.mail('joe@test.example')}")
+    path.parent.chmod(0o750)
+    sender.send_signal(signal.SIGALRM)
+    sender.logged(f"end msg {number + 64000}")
+
+
+def test_what_shuts_send_out_unseen_is_waited_for(sender):
+    """An access list, as a security module would: owner and mode are right."""
+    number = 1_700_000_000_000_000_000
+    sender.start()
+    path = sender.place(number, message_file())
+    send = pwd.getpwnam("postern-send").pw_uid
+    entries = [(1, 6, -1), (2, 0, send), (4, 4, -1), (16, 4, -1), (32, 0, -1)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *e) for e in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", acl)
+    except OSError as e:
+        pytest.skip(f"no access lists here: {e}")
+    sender.up(queued=False)
+    sender.logged(f"warning: unable to read msg {number}, will try again later: Permission denied")
+    os.removexattr(path, "system.posix_acl_access")
+    sender.send_signal(signal.SIGALRM)
+    sender.logged(f"end msg {number}")
 
 
 def test_what_cannot_be_set_aside_is_left_alone_and_the_rest_flows(sender):
