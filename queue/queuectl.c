@@ -322,6 +322,7 @@ told(void *ctx, uint64_t id, int err)
 		    err == ENOENT ? "send does not know it" :
 		    err == EPERM ? "it is held" :
 		    err == EINVAL ? "it is not held" :
+		    err == EBUSY ? "send has too much under way" :
 		    err == EAGAIN ? "the bounce could not be queued" :
 		    strerror(err));
 	}
@@ -333,20 +334,26 @@ send_is_gone(void)
 	strerr_diefu1sys(EXIT_TEMP, "go on: send ended");
 }
 
-/* The offsets of the recipients that were named; none: all. */
-static void
+/* The offsets of the recipients that were named; none: all.  1 these are all
+ * that wait, 0.
+ */
+static int
 chosen_recipients(struct tool *t, struct look *l)
 {
 	size_t pos = 0, at;
 	char const *to;
+	int all = 1;
 
 	t->offsets.len = 0;
 	if (!t->choice.to && !t->choice.domain)
-		return;
-	while ((to = look_recipient(l, &pos, &at)))
-		if (look_fits_recipient(&t->choice, to) &&
-		    job_number(&t->offsets, at) == -1)
+		return 1;
+	while ((to = look_recipient(l, &pos, &at))) {
+		if (!look_fits_recipient(&t->choice, to))
+			all = 0;
+		else if (job_number(&t->offsets, at) == -1)
 			nomem();
+	}
+	return all;
 }
 
 static void
@@ -354,6 +361,7 @@ order_one(struct tool *t, struct look *l)
 {
 	struct said said;
 	char order = t->order;
+	int all = 0;
 
 	if (t->choice.reason) {
 		/* answers of orders and of questions must not mix */
@@ -363,8 +371,10 @@ order_one(struct tool *t, struct look *l)
 			return;
 	}
 	t->offsets.len = 0;
-	if (order == 'F' || order == 'R')
-		chosen_recipients(t, l);
+	if (order == 'F' || order == 'R' || order == 'T')
+		all = chosen_recipients(t, l);
+	if (order == 'T' && all)
+		t->offsets.len = 0;
 	if (order == 'R' && t->offsets.len)
 		order = 'D';
 	if (orders_give(order, l->id, &t->offsets, told, t) == -1)

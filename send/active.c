@@ -15,6 +15,7 @@
 #include "lib/smtpaddress.h"
 #include "send/bouncer.h"
 #include "send/command.h"
+#include "send/deliver.h"
 #include "send/dest.h"
 #include "send/line.h"
 #include "send/reasons.h"
@@ -629,7 +630,7 @@ grant(struct active *a)
 	for (i = 0; i < a->rcpts; i++) {
 		struct recipient *r = &a->rcpt[i];
 
-		if (r->state >= FAILED)
+		if (r->state >= FAILED || r->wish == WISH_TRY)
 			continue;
 		if (r->wish == WISH_BOUNCE) {
 			add_failure(a, i, "DReturned by the administrator. "
@@ -640,6 +641,38 @@ grant(struct active *a)
 		}
 		r->wish = WISH_NONE;
 	}
+}
+
+/* Starts once more, with those whom an administrator wants tried.  1; 0 there
+ * are none.
+ */
+static int
+try_wished(struct send *s, struct active *a)
+{
+	uint32_t i, n = 0;
+
+	if (s->exiting || a->damaged || a->wish)
+		return 0;
+	for (i = 0; i < a->rcpts; i++) {
+		struct recipient *r = &a->rcpt[i];
+
+		if (r->wish != WISH_TRY)
+			continue;
+		r->wish = WISH_NONE;
+		if (r->state > LATER)
+			continue;
+		r->state = TO_DO;
+		r->next = TABLE_NONE;
+		n++;
+	}
+	if (!n)
+		return 0;
+	free(a->jobs);
+	a->njobs = a->cursor = 0;
+	if (!group(s, a))
+		return 0;
+	deliver_more(s, a);
+	return 1;
 }
 
 void
@@ -655,7 +688,7 @@ active_settle(struct send *s, struct active *a)
 		bouncer_ask(s, a);
 	if (a->delayed && !a->failed && !a->bouncing && !a->damaged && !busy)
 		bouncer_warn(s, a);
-	if (!busy && !a->bouncing)
+	if (!busy && !a->bouncing && !try_wished(s, a))
 		finish(s, a);
 	else if (a->unmarked && !s->mark_at)
 		s->mark_at = s->now + MARK_DELAY;
@@ -726,6 +759,32 @@ active_wish(struct send *s, uint32_t message, int wish,
 			a->rcpt[i].wish = wish;
 	active_settle(s, a);
 	return 0;
+}
+
+int
+active_try(struct send *s, uint32_t message, uint32_t const *offsets,
+    size_t n)
+{
+	struct active *a;
+	uint32_t i;
+	int e;
+
+	if (s->table.m[message].state == TABLE_HELD)
+		return EPERM;
+	if (s->table.m[message].state != TABLE_ACTIVE && !deliver_room(s))
+		return EBUSY;
+	e = take(s, message, &a);
+	if (e)
+		return e;
+	s->ticket = 0;
+	e = a->held ? EPERM : 0;
+	for (i = 0; i < a->rcpts; i++)
+		if (!e && (a->rcpt[i].state == NOT_DUE ||
+		    a->rcpt[i].state == LATER) &&
+		    wanted(&a->rcpt[i], offsets, n))
+			a->rcpt[i].wish = WISH_TRY;
+	active_settle(s, a);
+	return e;
 }
 
 int

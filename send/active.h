@@ -19,6 +19,12 @@ extern int active_open(struct send *s, uint32_t message, struct active **out);
 extern int active_wish(struct send *s, uint32_t message, int wish,
     uint32_t const *offsets, size_t n);
 
+/* The same for a try of these recipients: it begins when what runs has ended,
+ * and changes nothing in when the others are tried.  EPERM: it is held.
+ */
+extern int active_try(struct send *s, uint32_t message,
+    uint32_t const *offsets, size_t n);
+
 /* Notes and logs the end of one delivery; text is the report, a letter first.
  */
 extern void active_result(struct send *s, struct slot const *which,

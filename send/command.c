@@ -258,7 +258,7 @@ order(struct send *s, char kind, uint32_t i, uint32_t const *at, size_t n)
 		return ESHUTDOWN;
 	switch (kind) {
 	case 'T':
-		return try_now(s, i);
+		return n ? active_try(s, i, at, n) : try_now(s, i);
 	case 'U':
 		e = release(s, i);
 		break;

@@ -53,7 +53,8 @@ enum {
 	WISH_HOLD,
 	WISH_DELETE,
 	WISH_BOUNCE,	/* of a recipient too */
-	WISH_DONE
+	WISH_DONE,
+	WISH_TRY	/* of recipients alone */
 };
 
 struct active;

@@ -168,6 +168,86 @@ def test_retry_now(sender, how):
     assert sender.messages() == [other]
 
 
+def tried(sender):
+    """To whom deliveries were started."""
+    return [line.rsplit(" ", 1)[1] for line in sender.log_of_send().splitlines()
+            if line.startswith("starting delivery")]
+
+
+def test_retry_of_one_recipient_leaves_the_others_with_their_time(sender):
+    sender.up()
+    number = deferred(sender, "x@far.example", "y@far.example", "z@cold.example")
+    before, = json.loads(ctl(sender, "-j", "list", number))
+    count = len(tried(sender))
+    ctl(sender, "retry", "to=x@far.example")
+    sender.logged("deferral", count=4)
+    until(lambda: "waiting" in ctl(sender, "list", number))
+    assert tried(sender)[count:] == ["x@far.example"]
+    after, = json.loads(ctl(sender, "-j", "list", number))
+    assert 0 <= before["next"] - after["next"] <= 30
+    sender.fake("far.example", "Kyes")
+    ctl(sender, "retry", number, "to=y@*")
+    sender.logged("success: yes")
+    until(lambda: sender.read(number).recipients == [b"x@far.example", b"z@cold.example"])
+    assert tried(sender)[count + 1:] == ["y@far.example"]
+    ctl(sender, "retry", "domain=far.example")
+    until(lambda: sender.read(number).recipients == [b"z@cold.example"])
+    assert tried(sender)[count + 2:] == ["x@far.example"]
+    sender.fake("cold.example", "Kyes")
+    ctl(sender, "retry", "domain=cold.example")
+    sender.logged(f"end msg {number}")
+
+
+def test_retry_of_one_recipient_while_others_are_under_way(sender):
+    sender.fake("slow.example", "sleep 2")
+    sender.up()
+    number = sender.mail("x@slow.example", "y@far.example", "z@cold.example")
+    sender.logged("deferral", count=2)
+    sender.fake("far.example", "Kyes")
+    ctl(sender, "retry", number, "to=y@far.example")
+    assert "success" not in sender.log_of_send()
+    sender.logged("success: yes")
+    assert sorted(tried(sender)) == ["x@slow.example", "y@far.example", "y@far.example", "z@cold.example"]
+    until(lambda: sender.read(number).recipients == [b"z@cold.example"])
+    until(lambda: "waiting, next try in" in ctl(sender, "list", number))
+
+
+def test_retry_of_a_recipient_of_a_held_or_frozen_message_tries_nothing(sender):
+    sender.up()
+    number = deferred(sender, "x@far.example", "y@cold.example")
+    count = len(tried(sender))
+    ctl(sender, "hold", number)
+    assert "it is held" in ctl(sender, "retry", "to=x@far.example", code=100)
+    ctl(sender, "freeze", "far.example")
+    ctl(sender, "release", number)
+    sender.logged("deferral", count=3)          # of cold.example alone
+    until(lambda: "waiting" in ctl(sender, "list", number))
+    ctl(sender, "retry", "to=x@far.example")
+    until(lambda: "waiting" in ctl(sender, "list", number))
+    assert tried(sender)[count:] == ["y@cold.example"]
+    ctl(sender, "thaw", "far.example")
+    sender.logged("deferral", count=4)
+    assert tried(sender)[count:] == ["y@cold.example", "x@far.example"]
+
+
+def test_retry_of_one_recipient_each_of_many_messages(sender):
+    """More than may be open at once: none is lost, none tried twice."""
+    sender.start()
+    ids = []
+    for n in range(450):
+        ids.append(1_795_000_000_000_000_000 + n * 1000)
+        sender.place(ids[-1], message_file(recipients=(b"x@far.example", b"y@cold.example")))
+    sender.up(queued=False)
+    sender.logged("deferral", 60, 900)
+    sender.fake("far.example", "sleep 0.2")
+    until(lambda: "\nwaiting: 450\n" in ctl(sender, "status"))
+    out = ctl(sender, "retry", "domain=far.example")
+    assert out.count("tried now") == 450
+    sender.logged("success: slept", 60, 450)
+    until(lambda: all(sender.read(n).recipients == [b"y@cold.example"] for n in ids), 30)
+    assert len(tried(sender)) == 3 * 450
+
+
 def test_delete_a_message_and_one_recipient(sender):
     sender.up()
     one = deferred(sender)
