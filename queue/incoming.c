@@ -294,6 +294,11 @@ archive(struct store const *st, struct incoming *in, struct envelope *e,
 		*why = "out of memory";
 		return QUEUE_MEMORY;
 	}
+	/* msgfile_read would not have it */
+	if (in->envelope.len > LIMIT_ENVELOPE) {
+		*why = "envelope too large, with the archive's copies";
+		return QUEUE_REFUSED;
+	}
 	return envelope_check(in->envelope.s, in->envelope.len, e, why);
 }
 

@@ -39,6 +39,22 @@ def test_a_long_envelope_is_copied_too(queue):
     assert got == many + [b"archive@vault.example"]
 
 
+def test_an_envelope_that_a_copy_makes_too_long_is_refused(queue):
+    """It was acknowledged, and then found to be no message."""
+    queue.control("archive", f"*:{'a' * 500}@vault.example\n")
+    queue.stop()
+    queue.start()
+    env = envelope(b"joe@kept.example", *[b"x" * 1000] * 2092)
+    env += b"T" + b"y" * (2097152 - len(env) - 2) + b"\0"
+    c = Client(queue)
+    c.begin()
+    c.write(b"x\n")
+    for i in range(0, len(env), 60000):
+        c.sock.send(b"V" + env[i:i + 60000])
+    answer = c.commit(b"")
+    assert answer.startswith(b"E 31 ") and queue.messages() == queue.unfinished() == []
+
+
 def test_the_rules_are_read_again(queue):
     queue.control("archive", "*:all@vault.example\n")
     os.kill(queue.master(), signal.SIGHUP)
