@@ -142,8 +142,9 @@ deliver_as(struct spawner *s, struct request *r, struct assign const *a)
 	struct role as = { a->uid, a->gid };
 
 	if (a->uid == 0) {
-		refuse(r, "DNot allowed to perform deliveries as root. "
-		    "(#5.7.0)\n");
+		/* as qmail-lspawn: whoever wrote that may mend it */
+		refuse(r, "ZNot allowed to perform deliveries as root. "
+		    "(#4.7.0)\n");
 		return;
 	}
 	default_delivery(s);

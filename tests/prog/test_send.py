@@ -697,3 +697,11 @@ def test_the_real_local_finds_a_flipped_body(scratch):
         assert list((home / "Maildir/new").iterdir()) == []
     finally:
         s.close()
+
+
+def test_a_user_that_is_root_gets_nothing_and_waits_for_the_administrator(sender):
+    sender.assign("=boss:root:0:0:/root:::")
+    sender.up()
+    n = sender.mail("boss@test.example")
+    sender.logged("delivery 1: deferral: Not_allowed_to_perform_deliveries_as_root._(#4.7.0)/")
+    assert sender.messages() == [n] and sender.fakelog() == []
