@@ -68,6 +68,32 @@ keep_limits(struct vdomain const *d, struct options *o)
 		    " has as many users as it may");
 }
 
+static void
+may_be_added(struct vdomain const *d, struct options *o)
+{
+	struct vpasswd old = VPASSWD_ZERO;
+
+	if (vdomain_user(d, o->name, &old) != 0)
+		strerr_dief(EXIT_PERM, "the user exists already: ", o->name,
+		    "@", o->domain);
+	keep_limits(d, o);
+}
+
+/* Without the lock: nobody waits for somebody who types. */
+static void
+make_hash(struct options *o)
+{
+	static stralloc password = STRALLOC_ZERO, hash = STRALLOC_ZERO;
+	struct vdomain d = VDOMAIN_ZERO;
+
+	vtool_open(&d, o->domain);
+	may_be_added(&d, o);
+	vdomain_close(&d);
+	vtool_password(o->password, o->random, &password);
+	vtool_hash(&password, &hash);
+	o->hash = hash.s;
+}
+
 static int
 add(struct vdomain *d, struct options const *o, char const *hash)
 {
@@ -94,27 +120,18 @@ add(struct vdomain *d, struct options const *o, char const *hash)
 int
 main(int argc, char *const *argv)
 {
-	stralloc password = STRALLOC_ZERO, hash = STRALLOC_ZERO;
 	struct options o = { 0, 0, 0, 0, 0, 0, 0, 0 };
 	struct vdomain d = VDOMAIN_ZERO;
-	struct vpasswd old = VPASSWD_ZERO;
 	int r;
 
 	vtool_begin("vadduser");
 	options(argc, argv, &o);
+	if (!o.hash)
+		make_hash(&o);
 	vtool_lock();
 	d.no_cdb = o.slow;
 	vtool_change(&d, o.domain);
-	r = vdomain_user(&d, o.name, &old);
-	if (r != 0)
-		strerr_dief(EXIT_PERM, "the user exists already: ", o.name,
-		    "@", o.domain);
-	keep_limits(&d, &o);
-	if (!o.hash) {
-		vtool_password(o.password, o.random, &password);
-		vtool_hash(&password, &hash);
-		o.hash = hash.s;
-	}
+	may_be_added(&d, &o);
 	r = add(&d, &o, o.hash);
 	if (r == 0)
 		strerr_dief(EXIT_PERM, "no colon may be in a comment or hash");

@@ -101,16 +101,24 @@ save(struct place const *p, char const *dir, char const *file, char const *s,
 	close(fd);
 }
 
-static void
-turn_on(struct place const *p, unsigned int days)
+/* Without the lock: nobody waits for somebody who types. */
+static size_t
+read_answer(char *text)
 {
-	static char text[TEXT + 1];
-	char line[8192];
-	size_t n = allread(0, text, TEXT + 1), home;
+	size_t n = allread(0, text, TEXT + 1);
 
 	if (n == 0 || n > TEXT || memchr(text, 0, n))
 		strerr_dief(EXIT_PERM, n > TEXT ? "the answer is longer than "
 		    "64 KiB" : "no answer on standard input");
+	return n;
+}
+
+static void
+turn_on(struct place const *p, unsigned int days, char const *text, size_t n)
+{
+	char line[8192];
+	size_t home;
+
 	if (mkdirat(p->dir, "vacation", 0700) == -1 ? errno != EEXIST :
 	    fchownat(p->dir, "vacation", p->owner.uid, p->owner.gid,
 	    AT_SYMLINK_NOFOLLOW) == -1)
@@ -135,10 +143,12 @@ turn_off(struct place const *p, int ours)
 int
 main(int argc, char *const *argv)
 {
+	static char text[TEXT + 1];
 	struct place p = { VDOMAIN_ZERO, -1, { 0, 0, 0 } };
 	unsigned int days = DAYS;
 	char *name, *domain;
-	int c, ours;
+	size_t n = 0;
+	int c, ours, on;
 
 	vtool_begin("vautorespond");
 	while ((c = getopt(argc, argv, "d:")) != -1)
@@ -150,14 +160,17 @@ main(int argc, char *const *argv)
 	if (argc != 2 || (strcmp(argv[1], "on") && strcmp(argv[1], "off")))
 		strerr_dieusage(EXIT_USAGE, USAGE);
 	name = vtool_address(argv[0], &domain);
+	on = strcmp(argv[1], "on") == 0;
+	if (on)
+		n = read_answer(text);
 	vtool_lock();
 	vtool_open(&p.d, domain);
 	enter(&p, name);
 	if (is_foreign(&ours))
 		strerr_dief(EXIT_PERM, argv[0], " has a .qmail of another kind:"
 		    " see to it by hand");
-	if (strcmp(argv[1], "on") == 0)
-		turn_on(&p, days);
+	if (on)
+		turn_on(&p, days, text, n);
 	else
 		turn_off(&p, ours);
 	return 0;

@@ -12,10 +12,26 @@
 
 #define USAGE "vpasswd [-e hash] [-r[length]] user@domain [password]"
 
+/* Without the lock: nobody waits for somebody who types. */
+static char const *
+new_hash(char const *name, char const *domain, char const *password,
+    unsigned int random)
+{
+	static stralloc clear = STRALLOC_ZERO, hash = STRALLOC_ZERO;
+	struct vdomain d = VDOMAIN_ZERO;
+	struct vpasswd p = VPASSWD_ZERO;
+
+	vtool_open(&d, domain);
+	vtool_user(&d, name, &p);
+	vdomain_close(&d);
+	vtool_password(password, random, &clear);
+	vtool_hash(&clear, &hash);
+	return hash.s;
+}
+
 int
 main(int argc, char *const *argv)
 {
-	stralloc password = STRALLOC_ZERO, hash = STRALLOC_ZERO;
 	struct vdomain d = VDOMAIN_ZERO;
 	struct vpasswd p = VPASSWD_ZERO;
 	unsigned int random = 0;
@@ -37,14 +53,11 @@ main(int argc, char *const *argv)
 	if (argc < 1 || argc > 2)
 		strerr_dieusage(EXIT_USAGE, USAGE);
 	name = vtool_address(argv[0], &domain);
+	if (!given)
+		given = new_hash(name, domain, argv[1], random);
 	vtool_lock();
 	vtool_change(&d, domain);
 	vtool_user(&d, name, &p);
-	if (!given) {
-		vtool_password(argv[1], random, &password);
-		vtool_hash(&password, &hash);
-		given = hash.s;
-	}
 	p.hash = given;
 	p.clear = "";		/* the old one, if there was one */
 	r = vdomain_set(&d, name, &p);

@@ -4,8 +4,10 @@ import os
 import pathlib
 import pwd
 import re
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 
 import pytest
@@ -555,3 +557,34 @@ def test_a_tool_waits_for_the_lock_but_not_to_say_how_it_is_used(vhome, tool):
         assert p.poll() is None, "it did not wait"
     assert p.wait(30) == 0, p.stderr.read()
     p.stderr.close()
+
+
+@pytest.mark.parametrize("args", [
+    ["vpasswd", "joe@v.example"], ["vadduser", "ann@v.example"],
+    ["vautorespond", "joe@v.example", "on"]], ids=lambda a: a[0])
+def test_nobody_waits_for_somebody_who_types(vhome, args):
+    """Nor do other tools, spamguard's vmoduser, and new hashes of authd."""
+    r, w = os.pipe()
+    p = subprocess.Popen(args, env=postern.env(vhome), executable=str(vhome / "bin" / args[0]),
+                         stdin=r, stdout=subprocess.DEVNULL)
+    try:
+        os.write(w, b"secre")
+        deadline = time.monotonic() + 30
+        while struct.unpack("i", fcntl.ioctl(r, termios.FIONREAD, b"1234"))[0]:
+            assert time.monotonic() < deadline and p.poll() is None, "it reads nothing"
+            time.sleep(0.01)
+        os.close(r)
+        run(vhome, "vmoduser", "-c", "Joe", "joe@v.example", check=0)
+        os.write(w, b"ts\n")
+    finally:
+        os.close(w)
+        code = p.wait(30)
+    assert code == 0
+    assert field(vhome, "joe", "-c") == "Joe"
+
+
+def test_who_is_not_there_is_asked_nothing(vhome):
+    r = run(vhome, "vpasswd", "-r", "nobody@v.example", check=100)
+    assert "no such user" in r.stderr and "password" not in r.stdout
+    r = run(vhome, "vadduser", "-r", "joe@v.example", check=100)
+    assert "exists already" in r.stderr and "password" not in r.stdout
