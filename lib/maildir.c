@@ -210,7 +210,8 @@ maildir_commit(struct maildir *m)
 {
 	size_t n = strlen(m->name);
 	/* POP3 ends the last line too */
-	unsigned int open = m->size && m->last != '\n' ? 2 : 0;
+	unsigned int open = !m->size || m->last == '\n' ? 0 :
+	    m->last == '\r' ? 1 : 2;
 
 	snprintf(m->name + n, sizeof m->name - n, ",S=%llu,W=%llu",
 	    (unsigned long long)m->size,

@@ -71,6 +71,12 @@ delivers(void)
 	    strstr(name, ",S=3,W=6"), "POP3 ends a last line without LF");
 	snprintf(path, sizeof path, "M/new/%s", name);
 	unlink(path);
+	maildir_open(&m, "M");
+	maildir_put(&m, "ab\r", 3);
+	ok(maildir_commit(&m) == 1 && files("M/new", name) == 1 &&
+	    strstr(name, ",S=3,W=4"), "with an LF alone, where a CR is");
+	snprintf(path, sizeof path, "M/new/%s", name);
+	unlink(path);
 }
 
 static void
