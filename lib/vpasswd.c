@@ -112,6 +112,16 @@ vpasswd_name(char const *line, size_t n)
 	return colon ? (size_t)(colon - line) : n;
 }
 
+char const *
+vpasswd_below(struct vpasswd const *p, char const *path)
+{
+	size_t n = strlen(path);
+
+	if (strncmp(p->dir, path, n) == 0 && p->dir[n] == '/' && p->dir[n+1])
+		return p->dir + n + 1;
+	return p->name;
+}
+
 static int
 found(char const *line, size_t n, struct vpasswd *out)
 {

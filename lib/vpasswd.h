@@ -44,6 +44,11 @@ extern int vpasswd_line(char const *s, size_t n, size_t *pos,
 /* The name that a line begins with, up to the colon; its length. */
 extern size_t vpasswd_name(char const *line, size_t n);
 
+/* The user's directory below the domain's, which path is: vpasswd has it in
+ * full.
+ */
+extern char const *vpasswd_below(struct vpasswd const *p, char const *path);
+
 /* Looks a name (in lower case) up in dir/vpasswd.cdb; where there is none, in
  * dir/vpasswd itself.
  *  1  found; 0 no such user, or neither file (*exists, if not null, says

@@ -21,17 +21,6 @@ add(struct cdbmaker *m, char const *key, size_t n, stralloc const *value)
 	return cdbmaker_add(m, key, n, value->s, value->len);
 }
 
-/* The user's directory below the domain's: vpasswd has it in full. */
-static char const *
-below(char const *path, struct vpasswd const *p)
-{
-	size_t n = strlen(path);
-
-	if (strncmp(p->dir, path, n) == 0 && p->dir[n] == '/' && p->dir[n+1])
-		return p->dir + n + 1;
-	return p->name;
-}
-
 static int
 record(struct mailboxes const *b, struct vpasswd const *p, char const *all,
     stralloc *value)
@@ -42,7 +31,7 @@ record(struct mailboxes const *b, struct vpasswd const *p, char const *all,
 		flags |= b->limits->flags;
 	value->len = 0;
 	if (!stralloc_append(value, 'u') || job_number(value, flags) == -1 ||
-	    job_puts(value, below(b->path, p)) == -1 ||
+	    job_puts(value, vpasswd_below(p, b->path)) == -1 ||
 	    job_puts(value, p->quota) == -1)
 		return -1;
 	return *all ? job_puts(value, all) : 1;

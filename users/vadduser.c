@@ -110,7 +110,7 @@ add(struct vdomain *d, struct options const *o, char const *hash)
 		r = vdomain_set(d, o->name, &p);
 		e = errno;
 		if (r != 1)
-			vdomain_remove_user(d, o->name);
+			vdomain_remove_user(d, &p);
 		errno = e;
 	}
 	stralloc_free(&dir);

@@ -41,31 +41,15 @@ static void
 enter(struct place *p, char const *name)
 {
 	struct vpasswd user = VPASSWD_ZERO;
-	size_t n = strlen(p->d.path.s), len;
-	char part[256];
-	char const *s;
-	int next;
+	char const *last;
+	int at;
 
 	vtool_user(&p->d, name, &user);
-	s = user.dir;
-	if (strncmp(s, p->d.path.s, n) == 0 && s[n] == '/')
-		s += n + 1;
-	else
-		s = name;
-	p->dir = dup(p->d.dir);
-	for (; p->dir != -1 && *s; s += len + (s[len] == '/')) {
-		len = strcspn(s, "/");
-		if (!len || len >= sizeof part)
-			strerr_dief(EXIT_TEMP, "not a directory: ", user.dir);
-		memcpy(part, s, len);
-		part[len] = 0;
-		next = strcmp(part, "..") ? openat(p->dir, part, DIRECTORY) :
-		    -1;
-		close(p->dir);
-		p->dir = next;
-	}
+	at = vdomain_place(&p->d, &user, &last);
+	p->dir = at == -1 ? -1 : openat(at, last, DIRECTORY);
 	if (p->dir == -1 || fchdir(p->dir) == -1)
 		strerr_diefusys(EXIT_TEMP, "open ", user.dir);
+	close(at);
 	p->owner = (struct textfile_owner)
 	    { p->d.vmail.uid, p->d.vmail.gid, 0600 };
 }

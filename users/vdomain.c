@@ -443,10 +443,85 @@ vdomain_make_user(struct vdomain *d, char const *name)
 	return r;
 }
 
-int
-vdomain_remove_user(struct vdomain *d, char const *name)
+/* One component of a path, and not the way back up. */
+static int
+is_name(char const *s, size_t n)
 {
-	return removetree(d->dir, name);
+	errno = EINVAL;
+	return n && n < 256 && !(n == 1 && *s == '.') &&
+	    !(n == 2 && !memcmp(s, "..", 2));
+}
+
+static int
+down(int at, char const *s, size_t n)
+{
+	char part[256];
+	int next = -1;
+
+	if (is_name(s, n)) {
+		memcpy(part, s, n);
+		part[n] = 0;
+		next = openat(at, part, DIRECTORY);
+	}
+	fd_close(at);
+	return next;
+}
+
+int
+vdomain_place(struct vdomain const *d, struct vpasswd const *p,
+    char const **name)
+{
+	char const *s = vpasswd_below(p, d->path.s), *slash;
+	int at = fcntl(d->dir, F_DUPFD_CLOEXEC, 0);
+
+	for (; at != -1 && (slash = strchr(s, '/')) != 0; s = slash + 1)
+		at = down(at, s, slash - s);
+	if (at != -1 && !is_name(s, strlen(s))) {
+		fd_close(at);
+		errno = EINVAL;
+		at = -1;
+	}
+	*name = s;
+	return at;
+}
+
+int
+vdomain_remove_user(struct vdomain const *d, struct vpasswd const *p)
+{
+	char const *name;
+	int e, r, at = vdomain_place(d, p, &name);
+
+	if (at == -1)
+		return errno == ENOENT ? 1 : -1;
+	r = removetree(at, name);
+	e = errno;
+	close(at);
+	errno = e;
+	return r;
+}
+
+int
+vdomain_is_left(struct vdomain const *d, char const *name)
+{
+	struct vpasswd p = VPASSWD_ZERO;
+	size_t pos = 0, n, len = strlen(name);
+	char const *line, *dir;
+	struct stat st;
+	int r = fstatat(d->dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISDIR(st.st_mode);
+
+	while (r && vpasswd_line(d->vpasswd.s, d->vpasswd.len, &pos, &line,
+	    &n)) {
+		if (!n)
+			continue;
+		/* a damaged line may be anybody's */
+		r = vpasswd_parse(line, n, &p) == 1;
+		dir = r ? vpasswd_below(&p, d->path.s) : "";
+		if (!strncmp(dir, name, len) && (!dir[len] || dir[len] == '/'))
+			r = 0;
+	}
+	stralloc_free(&p.sa);
+	return r;
 }
 
 int

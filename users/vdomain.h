@@ -85,7 +85,18 @@ extern int vdomain_settled(struct vdomain const *d);
 
 /* The directory of a user, with an empty Maildir in it.  1, -1 (EEXIST). */
 extern int vdomain_make_user(struct vdomain *d, char const *name);
-extern int vdomain_remove_user(struct vdomain *d, char const *name);
+/* The directory that holds that of the user, and the user's name there, which
+ * is a part of *p.  A descriptor; -1 (EINVAL: no directory below the domain's).
+ */
+extern int vdomain_place(struct vdomain const *d, struct vpasswd const *p,
+    char const **name);
+/* Removes the user's directory; one that is gone already is no error.  1, -1 */
+extern int vdomain_remove_user(struct vdomain const *d,
+    struct vpasswd const *p);
+/* Is it the directory of somebody who is gone: of no user, and nobody's lies
+ * in it?
+ */
+extern int vdomain_is_left(struct vdomain const *d, char const *name);
 
 /* A small file of the domain: .qmail-default.  1, -1. */
 extern int vdomain_write(struct vdomain *d, char const *file, char const *s,

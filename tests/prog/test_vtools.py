@@ -588,3 +588,49 @@ def test_who_is_not_there_is_asked_nothing(vhome):
     assert "no such user" in r.stderr and "password" not in r.stdout
     r = run(vhome, "vadduser", "-r", "joe@v.example", check=100)
     assert "exists already" in r.stderr and "password" not in r.stdout
+
+
+def hashed(vhome):
+    """Where vpopmail puts the hundred and first user."""
+    d = domain(vhome)
+    (d / "0").mkdir(mode=0o700)
+    (d / "joe").rename(d / "0/joe")
+    f = d / "vpasswd"
+    f.write_text(f.read_text().replace(f"{d}/joe", f"{d}/0/joe"))
+    run(vhome, "vmkpasswd", "v.example", check=0)
+    return d / "0/joe"
+
+
+@pytest.mark.parametrize("name", ["vpasswd", "vpasswd.cdb", "0"])
+def test_what_is_no_mailbox_is_not_removed_by_its_name(vhome, name):
+    joe = hashed(vhome)
+    before = everything(vhome)
+    assert "no such user" in run(vhome, "vdeluser", f"{name}@v.example", check=100).stderr
+    assert everything(vhome) == before and (joe / "Maildir/new").is_dir()
+
+
+def test_mailbox_goes_with_its_user_wherever_it_lies(vhome):
+    joe = hashed(vhome)
+    run(vhome, "vdeluser", "joe@v.example", check=0)
+    assert not joe.exists() and joe.parent.is_dir()
+    assert known(vhome, "joe@v.example") == [100]
+
+
+@pytest.mark.parametrize("odd", ["..", ".", "joe/..", "joe/", "joe/../postmaster", "/"])
+def test_no_directory_but_a_users_own_is_removed(vhome, odd):
+    """vpasswd is postern-auth's: what it says is not believed that far."""
+    f = domain(vhome) / "vpasswd"
+    f.write_text(f.read_text().replace(f"{domain(vhome)}/joe", f"{domain(vhome)}/{odd}"))
+    r = run(vhome, "vdeluser", "joe@v.example")
+    assert r.returncode in (0, 111)
+    assert (domain(vhome) / "postmaster/Maildir/new").is_dir() and f.exists()
+    assert (vhome / "domains/v.example/vpasswd.cdb").exists()
+
+
+def test_mailbox_is_not_removed_through_a_link(vhome, scratch):
+    joe = hashed(vhome)
+    (scratch / "victim/joe").mkdir(parents=True)
+    joe.parent.rename(scratch / "0")
+    joe.parent.symlink_to(scratch / "victim")
+    run(vhome, "vdeluser", "joe@v.example")
+    assert (scratch / "victim/joe").is_dir()
