@@ -58,7 +58,7 @@ SCRIPTS =
 all: $(PROGRAMS) $(OWFAT_PROGRAMS) $(DYNAMIC) $(ARCHIVE_PROGRAMS)
 
 # a program of more than one object
-SESSION = smtpd/dialogue.o smtpd/argument.o smtpd/transaction.o smtpd/sender.o \
+SESSION = smtpd/dialogue.o smtpd/argument.o smtpd/transaction.o \
 	smtpd/auth.o smtpd/starttls.o smtpd/receive.o smtpd/data.o smtpd/policy.o
 smtpd/smtpd: $(SESSION) smtpd/backend.o smtpd/login.o smtpd/program.o
 send/send: send/state.o send/schedule.o send/table.o send/line.o send/marks.o send/scan.o \
@@ -94,7 +94,7 @@ rules/rulesmake: rules/ruleline.o rules/keyset.o
 rules/rulescheck: rules/rule.o rules/ruleline.o
 rules/rulesrun: rules/rule.o rules/refusal.o
 rules/listen: rules/behind.o rules/server.o rules/launch.o rules/balancers.o rules/proxyheader.o rules/judge.o rules/listener.o rules/refusal.o rules/rulesfile.o rules/rule.o rules/peers.o rules/children.o rules/connenv.o rules/connlog.o
-queue/inject: queue/header.o queue/complete.o queue/addrlist.o
+queue/inject: queue/header.o queue/complete.o
 queue/qread: queue/listing.o
 queue/qstat: queue/listing.o
 queue/queue: queue/given.o
@@ -134,7 +134,8 @@ tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \
 	tools/checkmail.o tools/checkdns.o tools/talk.o
 
 tls/tlsd: tls/worker.do tls/conn.do tls/pump.do tls/keys.do tls/tickets.do tls/settings.do \
-	lib/tlshandover.do lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/rolebecome.do
+	lib/tlshandover.do lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do \
+	lib/rolebecome.do lib/setting.do
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
 
 LIB = lib/libpostern.a
@@ -222,7 +223,6 @@ tests/unit/pace: send/pace.o
 tests/unit/reasons: send/reasons.o
 tests/unit/sendline: send/line.o
 tests/unit/notice: send/notice.o
-tests/unit/addrlist: queue/addrlist.o
 tests/unit/archive: queue/archive.o
 tests/unit/walk: $(WALK)
 tests/unit/pattern: scanq/pattern.o

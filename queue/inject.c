@@ -10,13 +10,13 @@
 #include <skalibs/sgetopt.h>
 #include <skalibs/strerr.h>
 
+#include "lib/addrlist.h"
 #include "lib/date822.h"
 #include "lib/enqueue.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
 #include "lib/limits.h"
 #include "lib/smtpaddress.h"
-#include "queue/addrlist.h"
 #include "queue/complete.h"
 #include "queue/header.h"
 

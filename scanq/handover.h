@@ -1,6 +1,4 @@
-/* handover: the program that takes the message next, and how to say no to the
- * one that gave it.
- */
+/* handover: the program that takes the message next. */
 #ifndef HANDOVER_H
 #define HANDOVER_H
 
@@ -25,12 +23,5 @@ extern int handover_exec(char const *program, int message,
  */
 extern int handover_run(char const *program, int message,
     stralloc const *envelope, int quiet);
-
-/* Says text, "D..." or "Z...", to our caller by one of the three conventions
- * (scanq(8)), and returns the exit code that goes with it; plain if the
- * caller understands none of them.  *how names the convention, for the log.
- */
-extern int handover_refuse(char const *text, size_t n, int plain,
-    char const **how);
 
 #endif

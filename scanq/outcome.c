@@ -10,6 +10,7 @@
 #include "lib/control.h"
 #include "lib/date822.h"
 #include "lib/enqueue.h"
+#include "lib/errortext.h"
 #include "lib/log.h"
 #include "scanq/alertlimit.h"
 #include "scanq/handover.h"
@@ -218,7 +219,7 @@ refuse(struct report *r)
 	    report_reason(&text, r->scan) == -1 ||
 	    !stralloc_cats(&text, " (#5.7.1)"))
 		return QUEUE_MEMORY;
-	code = handover_refuse(text.s, text.len, QUEUE_REFUSED, &how);
+	code = errortext_say(text.s, text.len, QUEUE_REFUSED, &how);
 	if (code != QUEUE_TEXT) {
 		log_start("info", "caller takes no text");
 		log_string("reason", how);

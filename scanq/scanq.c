@@ -10,10 +10,10 @@
 
 #include "lib/clock.h"
 #include "lib/enqueue.h"
+#include "lib/errortext.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
 #include "lib/log.h"
-#include "scanq/handover.h"
 #include "scanq/outcome.h"
 #include "scanq/selftest.h"
 
@@ -54,7 +54,7 @@ failed(struct report *r, int code)
 	}
 	if (code != QUEUE_DEFERRED)
 		return code;
-	return handover_refuse(text, sizeof text - 1, code, &how);
+	return errortext_say(text, sizeof text - 1, code, &how);
 }
 
 static int

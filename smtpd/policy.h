@@ -27,7 +27,7 @@ struct policy {
 	stralloc badmailfrom, badhelo, badrcptto, rcpthosts, localiphost;
 	struct cdbfile more;	/* morercpthosts.cdb */
 	unsigned int auth;	/* POLICY_... */
-	stralloc usersenders;	/* who may write as whom: smtpd/sender.h */
+	stralloc usersenders;	/* who may write as whom: lib/sender.h */
 	unsigned int hide_user;	/* from the Received line */
 	int knows_size, knows_lists, knows_more, knows_auth, knows_users;
 };

@@ -7,9 +7,9 @@
 #include "lib/ipaddr.h"
 #include "lib/limits.h"
 #include "lib/recipient.h"
+#include "lib/sender.h"
 #include "lib/smtpaddress.h"
 #include "smtpd/auth.h"
-#include "smtpd/sender.h"
 
 #define OK_MAIL "250 2.1.0 ok"
 #define OK_RCPT "250 2.1.5 ok"

@@ -1,10 +1,6 @@
-/* With the distribution's C library, for its user table; so without skalibs,
- * and lib/control.
- */
 #include "tls/settings.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,11 +8,10 @@
 
 #include "lib/exitcode.h"
 #include "lib/log.h"
+#include "lib/setting.h"
 
 /* forward secrecy, and no CBC */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
-
-enum { NAME = 32, LINE = 512 };
 
 static void
 die(int code, char const *what, char const *name)
@@ -29,29 +24,12 @@ die(int code, char const *what, char const *name)
 	_exit(code);
 }
 
-/* The next line that says something, without blanks at its end.  1, 0 */
-static int
-next_line(FILE *f, char *line)
-{
-	size_t n;
-
-	while (fgets(line, LINE, f)) {
-		n = strlen(line);
-		while (n && strchr(" \t\r\n", line[n-1]))
-			n--;
-		line[n] = 0;
-		if (n && line[0] != '#')
-			return 1;
-	}
-	return 0;
-}
-
 static FILE *
 open_setting(char const *file)
 {
-	FILE *f = fopen(file, "re");
+	FILE *f = 0;
 
-	if (!f && errno != ENOENT)
+	if (setting_open(file, &f) == -1)
 		die(EXIT_TEMP, "unable to read a setting", file);
 	return f;
 }
@@ -60,43 +38,33 @@ open_setting(char const *file)
 static int
 setting(char const *file, char *line)
 {
-	FILE *f = open_setting(file);
-	int r = f ? next_line(f, line) : 0;
+	int r = setting_line(file, line);
 
-	if (f)
-		fclose(f);
+	if (r == -1)
+		die(EXIT_TEMP, "unable to read a setting", file);
 	return r;
 }
 
 static void
 user(char const *name, struct role *out)
 {
-	struct passwd *p;
+	int r = setting_user(name, out);
 
-	errno = 0;
-	p = getpwnam(name);
-	if (!p && errno && errno != ENOENT)
+	if (r == -1)
 		die(EXIT_TEMP, "unable to look up a user", name);
-	if (!p)
+	if (!r)
 		die(EXIT_PERM, "no such user", name);
-	out->uid = p->pw_uid;
-	out->gid = p->pw_gid;
 }
 
 static void
 role(char const *wanted, struct role *out)
 {
-	char line[LINE], name[NAME + 1], of[NAME + 1];
-	FILE *f = fopen("conf-users", "re");
-	int found = 0;
+	char name[SETTING_LINE];
+	int r = setting_role(wanted, name);
 
-	if (!f)
+	if (r == -1)
 		die(EXIT_TEMP, "unable to read a setting", "conf-users");
-	while (!found && next_line(f, line))
-		found = sscanf(line, "%32s %32s", of, name) == 2 &&
-		    strcmp(of, wanted) == 0;
-	fclose(f);
-	if (!found)
+	if (!r)
 		die(EXIT_PERM, "no such role in conf-users", wanted);
 	user(name, out);
 }
@@ -118,7 +86,7 @@ static void
 read_users(struct settings *s)
 {
 	struct role r;
-	char line[LINE];
+	char line[SETTING_LINE];
 	FILE *f;
 
 	allow(s, 0);
@@ -127,7 +95,7 @@ read_users(struct settings *s)
 	role("popup", &r);
 	allow(s, r.uid);
 	f = open_setting("control/tlsusers");
-	while (f && next_line(f, line)) {
+	while (f && setting_next(f, line)) {
 		user(line, &r);
 		allow(s, r.uid);
 	}
@@ -138,7 +106,7 @@ read_users(struct settings *s)
 static unsigned int
 number(char const *file, unsigned int otherwise)
 {
-	char line[LINE];
+	char line[SETTING_LINE];
 	unsigned long n;
 	char *end;
 
@@ -153,7 +121,7 @@ number(char const *file, unsigned int otherwise)
 void
 settings_read(struct settings *s)
 {
-	char line[LINE];
+	char line[SETTING_LINE];
 
 	role("tls", &s->tls);
 	read_users(s);

@@ -6,7 +6,7 @@
  * but its records, and the same bytes in small pieces give the same session.
  *
  * tests/fuzz/build smtpd smtpd/dialogue.c smtpd/argument.c \
- *     smtpd/transaction.c smtpd/sender.c smtpd/auth.c smtpd/starttls.c \
+ *     smtpd/transaction.c smtpd/auth.c smtpd/starttls.c \
  *     smtpd/receive.c smtpd/data.c smtpd/policy.c
  */
 #include <fcntl.h>

@@ -1,6 +1,6 @@
 #include <string.h>
 
-#include "queue/addrlist.h"
+#include "lib/addrlist.h"
 #include "tests/unit/tap.h"
 
 static struct addrlist list = ADDRLIST_ZERO;

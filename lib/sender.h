@@ -13,4 +13,10 @@
 extern int sender_owned(stralloc const *list, stralloc const *user,
     stralloc const *sender);
 
+/* And in the name of that domain: is it his own, or is any address of it his?
+ * 1, 0, -1.
+ */
+extern int sender_domain(stralloc const *list, stralloc const *user,
+    char const *domain, size_t n);
+
 #endif

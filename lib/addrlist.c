@@ -1,4 +1,4 @@
-#include "queue/addrlist.h"
+#include "lib/addrlist.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "smtpd/sender.h"
+#include "lib/sender.h"
 
 #include <string.h>
 #include <strings.h>
@@ -97,4 +97,42 @@ sender_owned(stralloc const *list, stralloc const *user,
 		return is_me(s.s + s.at + 1, s.n - s.at - 1);
 	return one_domain(u.s + u.at + 1, u.n - u.at - 1, s.s + s.at + 1,
 	    s.n - s.at - 1);
+}
+
+/* Does a line give that user an address of the domain? */
+static int
+some_listed(stralloc const *list, struct address const *user,
+    char const *domain, size_t n)
+{
+	struct address a;
+	size_t i, len;
+	char const *s, *colon;
+
+	for (i = 0; i < list->len; i += len + 1) {
+		s = list->s + i;
+		len = strlen(s);
+		colon = memchr(s, ':', len);
+		if (!colon || !matches(s, colon - s, user))
+			continue;
+		a = address(colon + 1, s + len - colon - 1);
+		if ((a.n == 1 && *a.s == '*') || (a.at < a.n &&
+		    equal(a.s + a.at + 1, a.n - a.at - 1, domain, n)))
+			return 1;
+	}
+	return 0;
+}
+
+int
+sender_domain(stralloc const *list, stralloc const *user, char const *domain,
+    size_t n)
+{
+	struct address u = address(user->s, user->len);
+
+	if (some_listed(list, &u, domain, n))
+		return 1;
+	if (u.at == u.n)
+		return is_me(domain, n);
+	if (equal(u.s + u.at + 1, u.n - u.at - 1, domain, n))
+		return 1;
+	return one_domain(u.s + u.at + 1, u.n - u.at - 1, domain, n);
 }
