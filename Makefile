@@ -42,13 +42,13 @@ PROGRAMS = \
 	users/clearopensmtp users/vsetuserquota users/vmoddomlimits users/vautorespond users/import \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
-	tls/tlsrun \
+	tls/tlsrun dkim/dkimsign \
 	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport \
 	tools/doctor tools/dnsrecords tools/systemtest tools/spamguard
 # with libowfat alone: its names and libskarnet's are the same, not its meanings
 OWFAT_PROGRAMS = rblcheck/dnsq
 # what needs NSS, libcrypt or libssl: dynamic, each off the hot path
-DYNAMIC = users/getpw users/pwhash tls/tlsd tls/tlsconnect \
+DYNAMIC = users/getpw users/pwhash tls/tlsd tls/tlsconnect dkim/dkimd \
 	tools/certinfo
 # with libarchive, if it is there: static, for the sandbox of scanq's caller
 ARCHIVE_HEADERS = $(wildcard $(addprefix /usr/include/,archive.h bzlib.h lzma.h zlib.h zstd.h))
@@ -136,6 +136,10 @@ tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \
 tls/tlsd: tls/worker.do tls/conn.do tls/pump.do tls/keys.do tls/tickets.do tls/settings.do \
 	lib/tlshandover.do lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do \
 	lib/rolebecome.do lib/setting.do
+DKIM = dkim/canon.o dkim/fields.o dkim/signature.o
+dkim/dkimsign: $(DKIM) dkim/signer.o
+dkim/dkimd: dkim/keys.do \
+	lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/setting.do
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
 
 LIB = lib/libpostern.a
@@ -163,6 +167,7 @@ $(DYNAMIC): %: %.do
 	@$(LD.dynamic) -o $@ $^ $(LIBS)
 users/pwhash: LIBS = -lcrypt -lmd
 tls/tlsd: LIBS = -lssl -lcrypto
+dkim/dkimd: LIBS = -lcrypto
 
 $(ARCHIVE_PROGRAMS): scanq/archivenames.do scanq/listing.do scanq/unzip.do scanq/contents.do \
 		scanq/magic.do scanq/zip.do scanq/tar.do scanq/rar.do scanq/window.do \
@@ -224,6 +229,7 @@ tests/unit/reasons: send/reasons.o
 tests/unit/sendline: send/line.o
 tests/unit/notice: send/notice.o
 tests/unit/archive: queue/archive.o
+tests/unit/dkim: $(DKIM)
 tests/unit/walk: $(WALK)
 tests/unit/pattern: scanq/pattern.o
 tests/unit/rule: scanq/rule.o scanq/pattern.o scanq/walkname.o

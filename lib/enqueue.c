@@ -507,10 +507,12 @@ close_queued(enqueue *q, stralloc const *env)
 /* ---- either */
 
 int
-enqueue_open(enqueue *q)
+enqueue_open_by(enqueue *q, char const *program)
 {
-	char const *program = getenv("QMAILQUEUE");
+	char const *filter = getenv("QMAILQUEUE");
 
+	if (filter && *filter)
+		program = filter;
 	q->code = 0;
 	q->text[0] = 0;
 	q->id = 0;
@@ -519,7 +521,13 @@ enqueue_open(enqueue *q)
 	q->size = 0;
 	q->used = 0;
 	ignore_signals();
-	return program && *program ? open_program(q, program) : open_queued(q);
+	return program ? open_program(q, program) : open_queued(q);
+}
+
+int
+enqueue_open(enqueue *q)
+{
+	return enqueue_open_by(q, 0);
 }
 
 static void

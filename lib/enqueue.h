@@ -69,6 +69,8 @@ typedef struct {
 
 /* 1; -1 with q->code set, and nothing to close. */
 extern int enqueue_open(enqueue *q);
+/* The same; where $QMAILQUEUE is not set, that program takes it, if any. */
+extern int enqueue_open_by(enqueue *q, char const *program);
 
 /* Appends to the message.  Lines end in LF. */
 extern void enqueue_put(enqueue *q, char const *s, size_t n);

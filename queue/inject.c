@@ -16,6 +16,7 @@
 #include "lib/exitcode.h"
 #include "lib/home.h"
 #include "lib/limits.h"
+#include "lib/signing.h"
 #include "lib/smtpaddress.h"
 #include "queue/complete.h"
 #include "queue/header.h"
@@ -512,7 +513,7 @@ send_message(struct inject *j, struct input *in)
 	put(&env, j->sender.s, j->sender.len);
 	put(&env, "", 1);
 	put(&env, j->env.s, j->env.len);
-	if (!j->dry && enqueue_open(&q) == -1)
+	if (!j->dry && enqueue_open_by(&q, signing_program()) == -1)
 		die_queue();
 	give(j, j->out.s, j->out.len);
 	give_body(j, in);

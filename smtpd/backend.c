@@ -14,6 +14,7 @@
 #include "lib/exitcode.h"
 #include "lib/log.h"
 #include "lib/recipient.h"
+#include "lib/signing.h"
 #include "lib/smtpaddress.h"
 #include "smtpd/login.h"
 #include "smtpd/program.h"
@@ -28,7 +29,7 @@ static int
 queue_open(struct backend *b)
 {
 	(void)b;
-	return enqueue_open(&queue) == 1;
+	return enqueue_open_by(&queue, signing_program()) == 1;
 }
 
 static void

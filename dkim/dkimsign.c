@@ -1,0 +1,352 @@
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <skalibs/djbunix.h>
+#include <skalibs/sha256.h>
+#include <skalibs/strerr.h>
+
+#include "dkim/canon.h"
+#include "dkim/fields.h"
+#include "dkim/signature.h"
+#include "dkim/signer.h"
+#include "lib/control.h"
+#include "lib/enqueue.h"
+#include "lib/errortext.h"
+#include "lib/exitcode.h"
+#include "lib/home.h"
+#include "lib/log.h"
+#include "lib/sender.h"
+#include "lib/signing.h"
+#include "lib/spool.h"
+
+#define USAGE "dkimsign"
+
+char const *PROG = "dkimsign";
+
+enum {
+	DAY = 86400,		/* qmail-queue's limit */
+	HEADER_MOST = 1048576,	/* above that nobody takes it anyway */
+	ROOM = 16384		/* for PROTOCOL_KEYS fields */
+};
+
+static struct message {
+	struct spool spool;
+	stralloc head;		/* up to its empty line, which is not in it */
+	int in_head;
+	int too_long;		/* the header */
+	size_t line;		/* where its last line starts */
+	struct canon canon;
+	SHA256Schedule sha;
+} m;
+
+static stralloc domain = STRALLOC_ZERO;
+
+static void
+too_long(int sig)
+{
+	(void)sig;
+	_exit(QUEUE_TIMEOUT);
+}
+
+/* Home is the current directory; a name without a slash is below bin/. */
+static int
+next_program(void)
+{
+	extern char **environ;
+	char const *s = getenv("DKIMSIGN_QUEUE");
+	stralloc path = STRALLOC_ZERO;
+	char *argv[2];
+
+	if (!s || !*s)
+		s = "queue";
+	if ((!strchr(s, '/') && !stralloc_cats(&path, "bin/")) ||
+	    !stralloc_cats(&path, s) || !stralloc_0(&path))
+		return QUEUE_MEMORY;
+	argv[0] = path.s;
+	argv[1] = 0;
+	signal(SIGPIPE, SIG_DFL);
+	alarm(0);
+	execve(path.s, argv, environ);
+	log_start("warning", "unable to run the next program");
+	log_string("program", path.s);
+	log_errno(errno);
+	log_end();
+	return QUEUE_EXEC;
+}
+
+/* A user's terminal is no log. */
+static void
+tell(char const *event, char const *name, char const *value)
+{
+	if (!getenv("TCPREMOTEIP"))
+		return;
+	log_start("info", event);
+	if (domain.len)
+		log_string("domain", domain.s);
+	log_string(name, value);
+	log_end();
+}
+
+/* It cannot be signed now: unsigned mail may be lost where it goes, and its
+ * sender would not hear of it.
+ */
+static int
+put_off(char const *what, int e)
+{
+	static char const text[] = "Zmail cannot be signed at this time, try "
+	    "again later (#4.3.0)";
+	char const *how;
+
+	log_start("warning", what);
+	log_string("domain", domain.s);
+	if (e)
+		log_errno(e);
+	log_end();
+	return errortext_say(text, sizeof text - 1, QUEUE_DEFERRED, &how);
+}
+
+static void
+hash(void *to, char const *s, size_t n)
+{
+	sha256_update(to, s, n);
+}
+
+/* A line of the header has ended at n: is it the empty one? */
+static int
+is_empty(char const *s, size_t n)
+{
+	return n == 0 || (n == 1 && *s == '\r');
+}
+
+/* The header's part of s[0..n); how much that is.  0 becomes -1. */
+static ssize_t
+take_head(char const *s, size_t n)
+{
+	size_t i = 0, k;
+	char const *lf;
+
+	while (m.in_head && i < n) {
+		lf = memchr(s + i, '\n', n - i);
+		k = lf ? (size_t)(lf + 1 - (s + i)) : n - i;
+		if (m.head.len + k > HEADER_MOST) {
+			m.too_long = 1;
+			m.in_head = 0;
+			return (ssize_t)n;
+		}
+		if (!stralloc_catb(&m.head, s + i, k))
+			return -1;
+		i += k;
+		if (!lf)
+			continue;
+		if (is_empty(m.head.s + m.line, m.head.len - 1 - m.line)) {
+			m.head.len = m.line;
+			m.in_head = 0;
+		}
+		m.line = m.head.len;
+	}
+	return (ssize_t)i;
+}
+
+static int
+take_piece(char const *s, size_t n)
+{
+	ssize_t i = take_head(s, n);
+
+	if (i == -1)
+		return QUEUE_MEMORY;
+	canon_body(&m.canon, s + i, n - (size_t)i);
+	if (spool_put(&m.spool, s, n) == 1)
+		return 0;
+	return errno == ENOMEM ? QUEUE_MEMORY : QUEUE_WRITE;
+}
+
+static int
+read_message(void)
+{
+	static char buf[65536];
+	ssize_t r;
+	int code = 0;
+
+	if (spool_open(&m.spool, ROOM) == -1)
+		return QUEUE_MEMORY;
+	m.in_head = 1;
+	sha256_init(&m.sha);
+	canon_begin(&m.canon, hash, &m.sha);
+	while (!code) {
+		r = read(0, buf, sizeof buf);
+		if (r == -1 && errno == EINTR)
+			continue;
+		if (r == -1)
+			return QUEUE_READ;
+		if (r == 0)
+			break;
+		code = take_piece(buf, (size_t)r);
+	}
+	canon_end(&m.canon);
+	return code;
+}
+
+/* Does control/dkim name the domain?  1, 0, -1. */
+static int
+is_listed(void)
+{
+	stralloc list = STRALLOC_ZERO;
+	int r = control_list("control/dkim", &list), found = 0;
+	size_t i, n = domain.len - 1;
+
+	for (i = 0; r == 1 && i < list.len; i += strlen(list.s + i) + 1)
+		found |= !strncasecmp(list.s + i, domain.s, n) &&
+		    list.s[i + n] == ':';
+	stralloc_free(&list);
+	return r == -1 ? -1 : found;
+}
+
+/* Who has logged in is signed for in the name of his own domains alone: other
+ * domains here may be other people's.  1, 0, -1.
+ */
+static int
+is_theirs(void)
+{
+	char const *login = getenv("SMTPAUTHUSER");
+	stralloc list = STRALLOC_ZERO, user = STRALLOC_ZERO;
+	int r = login ? control_list("control/usersenders", &list) : 1;
+
+	if (login && r != -1)
+		r = stralloc_copys(&user, login) ? sender_domain(&list, &user,
+		    domain.s, domain.len - 1) : -1;
+	stralloc_free(&list);
+	stralloc_free(&user);
+	return r;
+}
+
+/* One field, in front of *lines.  0, or an exit code. */
+static int
+add_field(int fd, struct signer_key const *key, struct signature *s,
+    stralloc *lines)
+{
+	stralloc field = STRALLOC_ZERO;
+	char digest[PROTOCOL_DIGEST], signature[PROTOCOL_SIGNATURE];
+	size_t n;
+	int r;
+
+	s->letter = key->letter;
+	s->selector = key->selector;
+	if (signature_begin(&field, s, digest) == -1)
+		return QUEUE_MEMORY;
+	errno = 0;
+	r = signer_sign(fd, key, domain.s, digest, signature, &n);
+	if (r != 1)
+		return put_off("dkimd does not sign", r == -1 ? errno : 0);
+	if (signature_end(&field, signature, n) == -1 ||
+	    !stralloc_cat(lines, &field))
+		return QUEUE_MEMORY;
+	stralloc_free(&field);
+	tell("signed", "selector", key->selector);
+	return 0;
+}
+
+static int
+add_fields(int fd, stralloc *lines)
+{
+	struct signer_key keys[PROTOCOL_KEYS];
+	stralloc names = STRALLOC_ZERO, text = STRALLOC_ZERO;
+	char body[PROTOCOL_DIGEST];
+	struct signature s = { 0, 0, domain.s, (uint64_t)time(0), &names,
+		&text, body };
+	unsigned int n, i;
+	int code = 0, r = signer_keys(fd, domain.s, keys, &n);
+
+	if (r == 0) {
+		tell("not signed", "reason", "not for this user");
+		return 0;
+	}
+	if (r == -1)
+		return put_off("dkimd does not answer", errno);
+	if (!n)
+		return put_off("dkimd has no key in use", 0);
+	if (fields_signed(m.head.s, m.head.len, &names, &text) == -1)
+		return QUEUE_MEMORY;
+	sha256_final(&m.sha, body);
+	for (i = 0; i < n && !code; i++)
+		code = add_field(fd, keys + i, &s, lines);
+	return code;
+}
+
+/* What goes in front of the message.  0, or an exit code. */
+static int
+sign(stralloc *lines)
+{
+	char const *why = "the header is too long";
+	int fd, code, r = 0;
+
+	if (!m.too_long)
+		r = fields_domain(m.head.s, m.head.len, &domain, &why);
+	if (r == -1)
+		return QUEUE_MEMORY;
+	if (r == 0) {
+		domain.len = 0;
+		tell("not signed", "reason", why);
+		return 0;
+	}
+	r = is_listed();
+	if (r == 1) {
+		r = is_theirs();
+		if (r == 0)
+			tell("not signed", "reason", "not the user's domain");
+	}
+	if (r != 1)
+		return r == -1 ? QUEUE_CONFIG : 0;
+	fd = signer_connect();
+	if (fd == -1)
+		return put_off("unable to connect to " PROTOCOL_SOCKET, errno);
+	code = add_fields(fd, lines);
+	close(fd);
+	return code;
+}
+
+static int
+run(void)
+{
+	stralloc lines = STRALLOC_ZERO;
+	int code;
+
+	if (home_enter() == -1)
+		return QUEUE_HOME;
+	if (signing_wanted()) {
+		code = read_message();
+		if (!code)
+			code = sign(&lines);
+		if (code)
+			return code;
+		if (spool_front(&m.spool, lines.s, lines.len) == -1 ||
+		    fd_move(0, m.spool.fd) == -1)
+			return QUEUE_WRITE;
+	}
+	return next_program();
+}
+
+/* Signs one message with the keys of its author's domain (RFC 6376) and hands
+ * it to the next program: a QMAILQUEUE program.
+ *
+ * Runs as: its caller
+ * Reads:   descriptor 0; control/dkim, control/usersenders, users/cdb
+ * Writes:  what the next program does
+ * Trusts:  its caller for who sends the message, dkimd for signatures
+ * Trusted by: nobody; dkimd signs for its caller
+ */
+int
+main(int argc, char const *const *argv)
+{
+	(void)argv;
+	if (argc > 1)
+		strerr_dieusage(EXIT_USAGE, USAGE);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGALRM, too_long);
+	alarm(DAY);
+	return run();
+}

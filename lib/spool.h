@@ -1,0 +1,31 @@
+/* spool: a message on its way through a QMAILQUEUE program, in a file without
+ * a name, with room in front for header lines that are known at its end.
+ *
+ * Up to SPOOL_MEMORY bytes in memory (memfd), above in an unlinked file below
+ * $TMPDIR or /tmp, unless none can be made there.
+ */
+#ifndef SPOOL_H
+#define SPOOL_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { SPOOL_MEMORY = 1048576 };
+
+struct spool {
+	int fd;
+	off_t room;		/* in front */
+	off_t end;
+	int large;		/* it has been moved, or cannot be */
+};
+
+/* 1, -1 with errno. */
+extern int spool_open(struct spool *s, size_t room);
+/* Behind what is there.  1, -1. */
+extern int spool_put(struct spool *s, char const *from, size_t n);
+/* Puts lines in front and moves the descriptor's offset to their start.  1;
+ * -1 (EMSGSIZE: they are longer than the room).
+ */
+extern int spool_front(struct spool *s, char const *lines, size_t n);
+
+#endif
