@@ -2,6 +2,7 @@
 import contextlib
 import os
 import re
+import select
 import signal
 import socket
 import struct
@@ -209,12 +210,12 @@ def test_several_addresses_and_ports(scratch):
         p.stdout.close()
 
 
-def adopt(*fds, pid=0):
+def adopt(*fds, pid=0, options=(), prog=ENV):
     """listen with such descriptors from 3 on, for process getpid() + pid."""
     code = (f"import os, fcntl; high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 20) for fd in {list(fds)}];"
             "[os.dup2(fd, 3 + i) for i, fd in enumerate(high)];"
             f"os.environ.update(LISTEN_FDS='{len(fds)}', LISTEN_PID=str(os.getpid() + {pid}));"
-            f"os.execv('{RULES}/listen', ['listen', '-1', '127.0.0.1', '0', *{ENV}])")
+            f"os.execv('{RULES}/listen', ['listen', '-1', *{list(options)}, '127.0.0.1', '0', *{prog}])")
     return subprocess.Popen(["/usr/bin/python3", "-c", code], pass_fds=fds, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE)
 
@@ -388,6 +389,26 @@ def test_at_the_limit_clients_wait_for_a_place(listen):
         first.close()
         second.settimeout(5)
         assert second.recv(9) == b"up\n"
+
+
+def test_the_limit_holds_for_all_sockets_together():
+    """Both have a client when listen looks, and there is one place."""
+    with socket.create_server(("127.0.0.1", 0)) as a, socket.create_server(("127.0.0.2", 0)) as b:
+        p = adopt(a.fileno(), b.fileno(), options=["-c1"], prog=HOLD)
+        try:
+            p.stdout.readline()
+            p.send_signal(signal.SIGSTOP)
+            clients = [socket.create_connection(s.getsockname(), 5) for s in (a, b)]
+            p.send_signal(signal.SIGCONT)
+            served, _, _ = select.select(clients, [], [], 10)
+            assert len(served) == 1 and served[0].recv(9) == b"up\n"
+            clients.remove(served[0])
+            assert not select.select(clients, [], [], 0.5)[0]
+            served[0].close()
+            assert select.select(clients, [], [], 10)[0]
+            clients[0].close()
+        finally:
+            end(p)
 
 
 def hold(server, source=None):
@@ -583,6 +604,17 @@ def test_silent_balancers_hold_nobody_up_and_are_dropped(listen):
     until(lambda: server.log().count("proxy header") == 5)
 
 
+def test_silent_balancers_count_as_connections(listen):
+    server = listen("-c2", "-y127.0.0.1")
+    silent = [server.connect() for _ in range(2)]
+    with server.connect("127.0.0.2") as s:
+        assert not select.select([s], [], [], 0.5)[0]
+        silent[0].close()
+        s.settimeout(4)
+        assert s.recv(9) == b"up\n"
+    silent[1].close()
+
+
 def cpu(pid):
     """Seconds of processor time that a process has used."""
     f = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -624,7 +656,9 @@ def test_term_stops_accepting_and_lets_children_finish(listen):
     s = hold(server)
     server.process.terminate()
     until(lambda: connection_refused(server))
-    assert server.process.poll() is None
+    used = cpu(server.pid)
+    time.sleep(0.5)
+    assert server.process.poll() is None and cpu(server.pid) - used < 0.1
     s.sendall(b"still there\n")
     s.close()
     assert server.process.wait(5) == 0
