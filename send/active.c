@@ -30,6 +30,9 @@ enum {
 	FAILURES = 100,
 	FAILURES_BYTES = 50000,
 	MARK_DELAY = 200,	/* ms: most messages end sooner */
+	FEW = 1000,		/* recipients: no client of smtpd's has more */
+	CROWD = 200000,		/* of all messages that have more */
+	CROWD_DELAY = 30,	/* s, until there may be room */
 	TROUBLE_DELAY = 60	/* s, after a file could not be read */
 };
 
@@ -120,6 +123,8 @@ active_free(struct send *s, struct active *a)
 		a->after->before = a->before;
 	s->nactive--;
 	s->nstill--;
+	if (a->crowd)
+		s->crowd -= a->rcpts;
 	if (a->fd != -1)
 		close(a->fd);
 	stralloc_free(&a->envelope);
@@ -490,6 +495,30 @@ open_it(struct send *s, uint32_t message, struct active **out)
 	return 1;
 }
 
+/* Recipients take memory, and an envelope may have a million: one message of
+ * more than FEW may be active, whatever it has, but others beside it only up to
+ * CROWD of them together.  1; 0 it is to be tried later.
+ */
+static int
+join_crowd(struct send *s, struct active *a)
+{
+	struct message *m = &s->table.m[a->message];
+	int c;
+
+	if (a->rcpts <= FEW)
+		return 1;
+	if (!s->crowd || s->crowd + a->rcpts <= CROWD) {
+		s->crowd += a->rcpts;
+		a->crowd = 1;
+		return 1;
+	}
+	for (c = 0; c < CHANNELS; c++)
+		if (m->next[c] != TABLE_NEVER && a->due[c])
+			m->next[c] = SECONDS(s) + CROWD_DELAY;
+	table_wait(&s->table, a->message);
+	return 0;
+}
+
 int
 active_open(struct send *s, uint32_t message, struct active **out)
 {
@@ -499,6 +528,10 @@ active_open(struct send *s, uint32_t message, struct active **out)
 		return 0;
 	if (a->held) {
 		s->table.m[message].state = TABLE_HELD;
+		active_free(s, a);
+		return 0;
+	}
+	if (!join_crowd(s, a)) {
 		active_free(s, a);
 		return 0;
 	}

@@ -123,6 +123,7 @@ struct active {
 	uint32_t delayed;
 	uint64_t until;		/* a bouncer has delays, not failures */
 	int held;		/* its hold mark is set */
+	int crowd;		/* counted in send's */
 	int wish, again;
 	uint64_t ticket;	/* who waits to hear of it */
 	int bouncing;
@@ -155,6 +156,7 @@ struct send {
 	struct active *actives;
 	uint32_t nactive;
 	uint32_t nstill;	/* of these, without a delivery under way */
+	uint64_t crowd;		/* recipients of these, where they are many */
 	uint32_t fresh, fresh_last;
 	struct slot *slot;
 	uint32_t slots, free_slot;

@@ -2,6 +2,7 @@
 that answers what a test wants."""
 import email
 import email.policy
+import json
 import os
 import pwd
 import re
@@ -13,7 +14,7 @@ import time
 import pytest
 
 import postern
-from queuelib import until
+from queuelib import Client, envelope, until
 from sendlib import UID, Sender, message_file
 
 DAY = 86400
@@ -103,12 +104,12 @@ def test_concurrencylocal_is_kept(scratch):
         s.close()
 
 
-def test_uid_0_is_refused(sender):
+def test_uid_0_gets_nothing_and_waits_for_the_administrator(sender):
     sender.assign("+:root:0:0:/root:-::")
     sender.up()
-    sender.mail("joe@test.example")
-    sender.logged("delivery 1: failure: Not_allowed_to_perform_deliveries_as_root.")
-    assert sender.fakelog() == []
+    n = sender.mail("joe@test.example")
+    sender.logged("delivery 1: deferral: Not_allowed_to_perform_deliveries_as_root._(#4.7.0)/")
+    assert sender.messages() == [n] and sender.fakelog() == []
 
 
 def test_a_deferred_recipient_stays_and_the_delivered_one_is_marked(sender):
@@ -647,7 +648,7 @@ def test_a_getpw_that_fails_defers(sender):
     assert "delivery 1: deferral: Unable_to_look_up" in log
     assert "delivery 2: deferral: The_user's_entry_is_malformed" in log
     assert "delivery 3: deferral: Unable_to_look_up" in log
-    assert "delivery 4: failure: Not_allowed_to_perform_deliveries_as_root." in log
+    assert "delivery 4: deferral: Not_allowed_to_perform_deliveries_as_root." in log
     assert sender.fakelog() == []
 
 
@@ -699,9 +700,29 @@ def test_the_real_local_finds_a_flipped_body(scratch):
         s.close()
 
 
-def test_a_user_that_is_root_gets_nothing_and_waits_for_the_administrator(sender):
-    sender.assign("=boss:root:0:0:/root:::")
+def test_recipients_without_number_do_not_take_memory_without_limit(sender):
+    """Of long lists one is at work at least, whatever comes beside it."""
+    sender.control("concurrencylocal", "0")
     sender.up()
-    n = sender.mail("boss@test.example")
-    sender.logged("delivery 1: deferral: Not_allowed_to_perform_deliveries_as_root._(#4.7.0)/")
-    assert sender.messages() == [n] and sender.fakelog() == []
+
+    def states():
+        r = sender.run("queuectl", "-j", "status")
+        status = json.loads(r.stdout)
+        return status["active"], status["waiting"]
+    lists = []
+    for _ in range(3):
+        c = Client(sender)
+        c.begin()
+        c.write(b"x\n")
+        for piece in [envelope(b"s@a.example", b"a")] + [b"Ta\0" * 11000] * 10:
+            c.sock.send(b"V" + piece)
+        lists.append(int(c.commit(b"")[2:]))
+        os.close(c.fd)
+        c.close()
+        until(lambda: sum(states()) == len(lists))
+    assert states() == (1, 2)
+    sender.mail("joe@test.example")
+    until(lambda: states() == (2, 2))
+    assert sender.run("queuectl", "delete", str(lists[0])).returncode == 0
+    sender.send_signal(signal.SIGALRM)
+    until(lambda: states() == (2, 1))
