@@ -163,11 +163,12 @@ idle_say(struct dialogue *d, char const *text)
 static int
 hello(struct dialogue *d, struct argument const *a, enum hello kind, int *r)
 {
-	dialogue_reset(d);
+	/* RFC 5321 4.1.4: refused, it changes nothing */
 	if (!a->n || a->n > sizeof d->helo) {
 		*r = dialogue_refuse(d, &no_name);
 		return 0;
 	}
+	dialogue_reset(d);
 	memcpy(d->helo, a->s, a->n);
 	d->helo_len = a->n;
 	d->hello = kind;

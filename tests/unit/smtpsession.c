@@ -79,6 +79,8 @@ greeting(void)
 	ok(run("QUIT\r\nNOOP\r\n") == 1 && !ends("ok\r\n"),
 	    "nothing is read behind QUIT");
 	ok(last("NOOP\n", "250 2.0.0 ok\r\n"), "a command that ends in LF");
+	ok(last(HELO MAIL RCPT "EHLO\r\n" "DATA\r\n", "354 go ahead\r\n"),
+	    "a refused EHLO changes nothing");
 	ok(last("VRFY x\r\n", "252 2.0.0 send some mail, i'll try my best\r\n"),
 	    "VRFY");
 	ok(last("HELP\r\n", "understands\r\n"), "HELP");
