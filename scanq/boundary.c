@@ -62,6 +62,12 @@ is_blank(char const *s, size_t n)
 	return 1;
 }
 
+int
+boundary_may(struct boundaries const *all, char c)
+{
+	return all->empty || all->first[(unsigned char)c];
+}
+
 /* s: behind the two hyphens */
 static int
 compare(char const *b, size_t bn, char const *s, size_t n,
@@ -100,7 +106,7 @@ boundary_match(struct boundaries const *all, char const *s, size_t n,
 		return 0;
 	s += 2;
 	n -= 2;
-	if (!all->empty && (!n || !all->first[(unsigned char)*s]))
+	if (n ? !boundary_may(all, *s) : !all->empty)
 		return 0;
 	for (i = all->n; i-- && best < 3;) {
 		struct boundary const *b = &all->b[i];

@@ -46,6 +46,9 @@ extern void boundary_pop(struct boundaries *, unsigned int level);
 /* Is it that of an open multipart? */
 extern int boundary_known(struct boundaries const *, char const *s, size_t n);
 
+/* May one begin with two hyphens and this byte?  1, 0. */
+extern int boundary_may(struct boundaries const *, char c);
+
 /* Which delimiter a line without its end is: that of the highest level first;
  * levels for which over() says yes last.  1; 0: none.
  */

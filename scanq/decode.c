@@ -207,36 +207,58 @@ quoted_escape(struct decode *d, char c)
 	return 1;
 }
 
+/* Text, whole escapes and soft line ends, as long as nothing is odd and there
+ * is room.  How many bytes it took.
+ */
+static size_t
+quoted_fast(struct decode *d, char const *s, size_t n)
+{
+	char const *p = s, *end = s + n;
+	char *o = d->out + d->used, *last = d->out + sizeof d->out;
+	int high, low;
+
+	while (p < end && o < last) {
+		if (*p != '=') {
+			*o++ = *p++;
+			continue;
+		}
+		if (end - p < 3)
+			break;
+		if (p[1] == '\n') {
+			p += 2;
+			continue;
+		}
+		high = decode_hex((unsigned char)p[1]);
+		low = decode_hex((unsigned char)p[2]);
+		if (high < 0 || low < 0)
+			break;
+		*o++ = (char)(high << 4 | low);
+		p += 3;
+	}
+	d->used = (size_t)(o - d->out);
+	return (size_t)(p - s);
+}
+
 static void
 quoted_feed(struct decode *d, char const *s, size_t n)
 {
-	char const *e;
 	size_t k;
 
 	while (n) {
+		if (d->used == sizeof d->out)
+			flush(d);
 		if (d->state != PLAIN) {
 			k = (size_t)quoted_escape(d, *s);
-			s += k;
-			n -= k;
-			continue;
+		} else {
+			k = quoted_fast(d, s, n);
+			if (!k) {
+				d->state = EQUALS;
+				d->blanks = 0;
+				k = 1;
+			}
 		}
-		e = memchr(s, '=', n);
-		k = e ? (size_t)(e - s) : n;
-		if (k > sizeof d->out - d->used) {
-			flush(d);
-			k = k < sizeof d->out ? k : sizeof d->out;
-			e = 0;
-		}
-		memcpy(d->out + d->used, s, k);
-		d->used += k;
 		s += k;
 		n -= k;
-		if (e) {
-			d->state = EQUALS;
-			d->blanks = 0;
-			s++;
-			n--;
-		}
 	}
 }
 

@@ -347,7 +347,8 @@ static int
 may_delimit(struct layer const *y, char const *s, size_t n, int preamble)
 {
 	if (*s == '-')
-		return n == 1 || s[1] == '-';
+		return n < 3 ? n == 1 || s[1] == '-' : s[1] == '-' &&
+		    (preamble || boundary_may(&y->boundaries, s[2]));
 	return preamble && (*s | 32) == 'c' && y->n;
 }
 
