@@ -100,7 +100,7 @@ struct target {
 	char const *user, *victim;
 	char const *sender;	/* domain of a sender who is nobody here */
 	char const *mailbox;	/* -m: takes what was smuggled */
-	char const *name;	/* -h: what we call ourselves */
+	char const *name;	/* -n: what we call ourselves */
 };
 
 struct count {
@@ -405,6 +405,14 @@ options(int argc, char *const *argv, struct target *t, struct talk *talk)
 		usage();
 }
 
+static int
+is_loopback(struct ipaddr const *a)
+{
+	static unsigned char const one[16] = { [15] = 1 };
+
+	return ipaddr_is4(a) ? a->b[12] == 127 : !memcmp(a->b, one, 16);
+}
+
 static void
 report(struct target const *t, struct count const *count)
 {
@@ -414,6 +422,10 @@ report(struct target const *t, struct count const *count)
 		    "it relays,\nor it takes an odd address for one of its "
 		    "own and will bounce.\n", count->relayed, count->done,
 		    t->domain);
+	if (count->relayed && !t->bound && is_loopback(&t->ip))
+		printf("You asked from this machine, which most servers let "
+		    "relay: ask again\nfrom another one, or with -b "
+		    "127.9.9.9.\n");
 	if (count->smuggled)
 		printf("%u of %d endings let a sender smuggle messages in.\n",
 		    count->smuggled, ENDINGS);

@@ -6,8 +6,9 @@ import threading
 import postern
 import suite as suites
 
-PARTS = re.search(r"tar -C /var/postern -czf backup\.tar\.gz \\\n(.*?)\n\n",
-                  (postern.TREE / "INSTALL").read_text(), re.S).group(1).split()
+COMMANDS = re.search(r"^(\tcd /var/postern\n\ttar -czf .*?)\n\n",
+                     (postern.TREE / "INSTALL").read_text(), re.S | re.M).group(1)
+
 
 
 def test_a_copy_made_while_mail_flows_is_a_server(own_suite, scratch):
@@ -27,12 +28,15 @@ def test_a_copy_made_while_mail_flows_is_a_server(own_suite, scratch):
     thread = threading.Thread(target=flow)
     thread.start()
     archive = scratch / "backup.tar.gz"
-    parts = [p for part in PARTS for p in
-             (own_suite.home.glob(part) if "*" in part else [own_suite.home / part]) if p.exists()]
+    env = own_suite.home / "service/smtpd/env"
+    env.mkdir(exist_ok=True)
+    (env / "MARK").write_text("kept\n")
+    (own_suite.home / "profiles/smtpd.local").write_text("# kept\n")
+    commands = COMMANDS.replace("/var/postern", str(own_suite.home)).replace(
+        "/root/backup.tar.gz", str(archive))
     try:
-        r = subprocess.run(["tar", "-C", own_suite.home, "-czf", archive,
-                            *(p.relative_to(own_suite.home) for p in parts)],
-                           capture_output=True, text=True, timeout=60)
+        r = subprocess.run(["sh", "-c", commands], capture_output=True, text=True,
+                           timeout=60)
     finally:
         stop.set()
         thread.join()
@@ -43,6 +47,8 @@ def test_a_copy_made_while_mail_flows_is_a_server(own_suite, scratch):
     own_suite.home.rename(scratch / "lost")
     other = suites.Suite(own_suite.home)
     subprocess.run(["tar", "-C", other.home, "-xzf", archive], check=True, timeout=60)
+    assert (other.home / "service/smtpd/env/MARK").read_text() == "kept\n"
+    assert (other.home / "profiles/smtpd.local").exists()
     # ports of its own
     (other.home / "control/smtpport").write_text(f"{other.smtp_port}\n")
     (other.home / "control/pop3port").write_text(f"{other.pop3_port}\n")

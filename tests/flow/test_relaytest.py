@@ -33,6 +33,11 @@ def test_a_trusted_address_is_told_that_it_may(suite):
     r = relaytest(suite.home, "-q", "-p", suite.smtp_port, "-d", "example.com", "127.0.0.1")
     assert r.returncode == 1
     assert "accepts mail for others" in r.stdout and ">>>" not in r.stdout
+    assert r.stdout.endswith("from another one, or with -b 127.9.9.9.\n")
+    # the advice is good, and not given to who has followed it
+    r = relaytest(suite.home, "-q", "-b", OUTSIDE, "-p", suite.smtp_port, "-d", "example.com",
+                  "127.0.0.1")
+    assert r.returncode == 0 and "-b 127.9.9.9" not in r.stdout
 
 
 def test_open_relay_is_named(home):

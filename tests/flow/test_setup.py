@@ -197,6 +197,21 @@ def test_second_run_changes_no_setting(machine):
     assert "as you set it" in r.stdout
 
 
+def test_domains_of_another_machine_get_the_numbers_of_this_one(machine):
+    """As after a restore: tar keeps owners by name, users/assign has numbers."""
+    assign = machine.home / "users/assign"
+    before = assign.read_text()
+    theirs = re.sub(r":\d+:\d+:", ":12345:12346:", before)
+    assert theirs != before
+    foreign = "=someone:someone:12345:12346:/home/someone:::\n"
+    assign.write_text(foreign + theirs)
+    r = subprocess.run([machine.tree / "setup", "--upgrade", "--home", machine.home, "--no-start"],
+                       text=True, capture_output=True, timeout=600)
+    assert r.returncode == 0, r.stderr
+    assert assign.read_text() == foreign + before
+    assign.write_text(before)
+
+
 def test_nothing_is_written_through_a_link_in_alias(machine, scratch):
     """alias/ belongs to postern-alias, and setup is root."""
     victim = scratch / "victim"
