@@ -401,29 +401,24 @@ stored_size(int dir, char const *name)
 	    (uint64_t)st.st_size;
 }
 
-struct removed {
-	int counted;		/* is there a maildirsize to keep? */
-	uint64_t bytes, count;
-};
-
 /* 1; 0 it is not there, or has another name; -1 */
 static int
-remove_one(struct maildrop const *d, size_t i, struct removed *sum)
+remove_one(struct maildrop *d, size_t i)
 {
 	int dir = d->msg[i].fresh ? d->fresh : d->cur;
-	uint64_t size = sum->counted ? stored_size(dir, name_of(d, i)) : 0;
+	uint64_t size = stored_size(dir, name_of(d, i));
 
 	if (unlinkat(dir, name_of(d, i), 0) == -1)
 		return errno == ENOENT ? 0 : -1;
 	d->msg[i].removed = 1;
-	sum->bytes += size;
-	sum->count++;
+	d->removed_bytes += size;
+	d->removed++;
 	return 1;
 }
 
 /* 1; 0 some are not there, or have another name; -1 */
 static int
-remove_all(struct maildrop const *d, struct removed *sum)
+remove_all(struct maildrop *d)
 {
 	size_t i;
 	int r = 1;
@@ -432,22 +427,21 @@ remove_all(struct maildrop const *d, struct removed *sum)
 		int one = 1;
 
 		if (d->msg[i].deleted && !d->msg[i].removed)
-			one = remove_one(d, i, sum);
+			one = remove_one(d, i);
 		r = one < r ? one : r;
 	}
 	return r;
 }
 
-/* One line says what went (Maildir++).  If it cannot be written, what is
- * there is counted when the mailbox seems full.
- */
-static void
-note_removed(struct maildrop const *d, struct removed const *sum)
+/* One line says what went (Maildir++). */
+void
+maildrop_note(struct maildrop const *d, int dir)
 {
 	char line[64];
 	size_t n = snprintf(line, sizeof line, "-%llu -%llu\n",
-	    (unsigned long long)sum->bytes, (unsigned long long)sum->count);
-	int fd = openat(d->dir, "maildirsize", O_WRONLY | O_APPEND |
+	    (unsigned long long)d->removed_bytes,
+	    (unsigned long long)d->removed);
+	int fd = openat(dir, "maildirsize", O_WRONLY | O_APPEND |
 	    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 
 	if (fd == -1)
@@ -460,20 +454,17 @@ note_removed(struct maildrop const *d, struct removed const *sum)
 int
 maildrop_commit(struct maildrop *d)
 {
-	struct removed sum = { 0, 0, 0 };
 	stralloc to = STRALLOC_ZERO;
 	size_t i;
-	int r;
+	int r, counted = faccessat(d->dir, "maildirsize", F_OK, 0) == 0;
 
-	sum.counted = faccessat(d->dir, "maildirsize", F_OK, 0) == 0;
-	r = remove_all(d, &sum);
+	r = remove_all(d);
 	if (r == 0) {		/* however often it has looked before */
 		d->refreshed = 0;
-		r = refresh(d) == 1 ? remove_all(d, &sum) : -1;
+		r = refresh(d) == 1 ? remove_all(d) : -1;
 	}
-	d->removed = sum.count;
-	if (sum.counted && sum.count)
-		note_removed(d, &sum);
+	if (counted && d->removed)
+		maildrop_note(d, d->dir);
 	for (i = 0; i < d->count; i++)
 		if (!d->msg[i].deleted && d->msg[i].fresh)
 			move(d, i, &to);

@@ -40,10 +40,11 @@ struct maildrop {
 	int dir, fresh, cur;	/* directories: itself, new/, cur/ */
 	unsigned int refreshed;	/* so many looks */
 	size_t removed;		/* messages, by maildrop_commit */
+	uint64_t removed_bytes;	/* as Maildir++ counts them */
 	size_t measured;	/* files read for their sizes */
 	int loaded;		/* what pop3sizes says is known */
 };
-#define MAILDROP_ZERO { 0, 0, 0, STRALLOC_ZERO, -1, -1, -1, 0, 0, 0, 0 }
+#define MAILDROP_ZERO { 0, 0, 0, STRALLOC_ZERO, -1, -1, -1, 0, 0, 0, 0, 0 }
 
 /* Opens the Maildir at path.  1, or -1 with errno. */
 extern int maildrop_open(struct maildrop *d, char const *path);
@@ -78,5 +79,11 @@ extern void maildrop_uid(struct maildrop const *d, size_t i,
  * pop3sizes, if that is worth it.  1; 0: something marked is still there.
  */
 extern int maildrop_commit(struct maildrop *d);
+
+/* Notes in maildirsize of that directory, if there is one, what
+ * maildrop_commit has removed.  If that fails, what is there is counted when
+ * there seems to be no room.
+ */
+extern void maildrop_note(struct maildrop const *d, int dir);
 
 #endif

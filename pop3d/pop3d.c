@@ -6,16 +6,20 @@
  * Runs as: the mailbox's owner, started by a checkpassword program.
  * Reads: descriptor 0, the Maildir, control/.  Writes: descriptor 1; at QUIT
  * removes and renames in the Maildir; its files pop3sessions and maildirsize;
- * removes marks in users/full.
+ * the domain's .usage/maildirsize; removes marks in users/full.
  * Trusts: nothing that it reads.  Trusted by: nobody.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <skalibs/strerr.h>
 
+#include "lib/assign.h"
 #include "lib/control.h"
 #include "lib/exitcode.h"
 #include "lib/fullmark.h"
@@ -64,14 +68,34 @@ refuse(io *i, int why)
 	_exit(EXIT_DONE);
 }
 
+/* A domain with a quota counts what all its users have. */
+static void
+tell_domain(char const *who, struct maildrop const *d)
+{
+	char const *at = strrchr(who, '@');
+	struct assign a = ASSIGN_ZERO;
+	char path[512];
+	int fd;
+
+	if (!at || assign_domain(at + 1, strlen(at + 1), &a) != 1 ||
+	    snprintf(path, sizeof path, "%s/.usage", a.home) >=
+	    (int)sizeof path)
+		return;
+	fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd != -1)
+		maildrop_note(d, fd);
+}
+
 /* What is removed makes room: mail is taken again at once. */
 static void
-make_room(void)
+make_room(struct maildrop const *d)
 {
 	char const *who = getenv("VPOPUSER");
 
-	if (who && home_enter() == 1)
-		fullmark_room(who);
+	if (!who || home_enter() == -1)
+		return;
+	tell_domain(who, d);
+	fullmark_room(who);
 }
 
 int
@@ -99,7 +123,7 @@ main(int argc, char const *const *argv)
 		strerr_diefusys(EXIT_TEMP, "read ", argv[1]);
 	r = session_run(&i, &d, TIMEOUT);
 	if (d.removed)
-		make_room();
+		make_room(&d);
 	if (r == -1 && errno != ETIMEDOUT && errno != EPIPE &&
 	    errno != ECONNRESET)
 		strerr_warnwusys("talk to the client");

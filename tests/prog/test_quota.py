@@ -264,6 +264,22 @@ def test_a_full_domain_is_refused_in_the_dialogue(usage):
     assert ask(usage, "ann")[0] == 100
 
 
+def test_what_a_client_removes_makes_room_in_the_domain_at_once(usage):
+    cdblib.write(usage.suite / "users/cdb", [
+        (b"!v.example-", b"v.example\0001\0001\0%s\0-\0" % str(usage.home).encode()), (b"", b"-")])
+    usage.limits(b"3000S", joe=b"NOQUOTA", ann=b"NOQUOTA")
+    assert usage.to("joe", body=body(1000)) == usage.to("ann", body=body(1000)) == 0
+    # counted just now, and believed for a while
+    assert usage.to("joe", body=body(1000)) == 100
+    st = os.stat(usage.home)
+    r = subprocess.run([postern.TREE / "pop3d/pop3d", "Maildir"], cwd=usage.home / "ann",
+                       input=b"DELE 1\r\nQUIT\r\n", capture_output=True, timeout=30,
+                       env={**usage.env(), "VPOPUSER": "ann@v.example"},
+                       user=st.st_uid, group=st.st_gid, extra_groups=[])
+    assert r.stdout.count(b"+OK") == 3, r
+    assert usage.to("joe", body=body(1000)) == 0
+
+
 # ---- at the same moment
 
 def test_fifty_deliveries_at_once_exceed_by_less_than_fifty_messages(domain):
