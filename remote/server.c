@@ -156,7 +156,7 @@ extensions(struct server *s)
 	}
 }
 
-/* 1; 0 -1 as server_ready */
+/* 1; 0 as server_ready */
 static int
 hello(struct server *s, char const *helo, struct report *p)
 {
@@ -177,9 +177,9 @@ hello(struct server *s, char const *helo, struct report *p)
 	}
 	if (s->reply.code == 250)
 		return 1;
-	server_refused(s, p, s->reply.code >= 500 ? 'D' : 'Z',
-	    "my name was rejected");
-	return s->reply.code == 421 ? 0 : -1;
+	/* no fault of the message's: as a greeting that fails */
+	server_refused(s, p, 'Z', "my name was rejected");
+	return 0;
 }
 
 static int

@@ -102,7 +102,7 @@ def test_helo_where_ehlo_is_refused(home):
     assert report == [b"r", OK]
     assert s.commands[:3] == [b"EHLO me.example", b"HELO me.example", b"MAIL FROM:<s@a.example>"]
     report, _ = once(home, EHLO=b"500 what\r\n", HELO=b"550 you\r\n")
-    assert report == [b"DConnected to 127.0.0.1 but my name was rejected.\n"
+    assert report == [b"ZConnected to 127.0.0.1 but my name was rejected.\n"
                       b"Remote host said: 550 you\n"]
 
 
@@ -445,6 +445,15 @@ def test_next_host_when_the_connection_breaks_before_the_message(home):
                 s.a("b.example", "127.0.1.2")
                 s.at["127.0.1.1"].answers[moment] = says
                 assert s.send().startswith("K127.0.1.2 accepted"), (moment, says)
+
+
+def test_next_host_when_one_refuses_our_name(home):
+    with Servers(home, "127.0.1.1", "127.0.1.2") as s:
+        s.mx("d.example", (10, "a.example"), (20, "b.example"))
+        s.a("a.example", "127.0.1.1")
+        s.a("b.example", "127.0.1.2")
+        s.at["127.0.1.1"].answers.update(EHLO=b"550 blocked\r\n", HELO=b"550 blocked\r\n")
+        assert s.send().startswith("K127.0.1.2 accepted")
 
 
 def test_no_next_host_once_the_message_was_sent(home):
