@@ -68,7 +68,9 @@ static time_t
 noon(char const *date)
 {
 	char form[] = "0000-00-00";
+	char back[11];
 	struct tm tm;
+	time_t t;
 	size_t i;
 
 	for (i = 0; date[i] && i < 10; i++)
@@ -83,7 +85,11 @@ noon(char const *date)
 	tm.tm_mday = (int)strtol(date + 8, 0, 10);
 	tm.tm_hour = 12;
 	tm.tm_isdst = -1;
-	return mktime(&tm);
+	t = mktime(&tm);
+	date_of(t, back);
+	if (strcmp(back, date) != 0)	/* 2026-02-30 */
+		strerr_dief2x(EXIT_USAGE, "not a date: ", date);
+	return t;
 }
 
 static uint64_t

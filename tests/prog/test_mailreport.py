@@ -190,7 +190,7 @@ def test_queue_that_refuses(home, services, scratch):
 
 
 def test_mistakes(home):
-    for args in [["-d", "2026-1-1"], ["-d", "x"], ["-x"], ["-o"], ["more"]]:
+    for args in [["-d", "2026-1-1"], ["-d", "2026-02-29"], ["-d", "x"], ["-x"], ["-o"], ["more"]]:
         assert run(home, *args, ok=False).returncode == 100
 
 
