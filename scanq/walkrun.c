@@ -78,16 +78,18 @@ send_event(void *ctx, struct walk_event const *e)
 	put(e->t, e->tn);
 }
 
+/* The walker's memory is taken here: the parent need not share its pages. */
 static void
-child(walk *w, int fd, char const *s, size_t n)
+child(int fd, char const *s, size_t n, int flags)
 {
+	walk *w = walk_new(send_event, 0, flags);
 	struct rlimit cpu = { WALKRUN_SECONDS, WALKRUN_SECONDS };
 	struct rlimit none = { 0, 0 };
 	size_t k;
 
 	/* not our caller's descriptors, whatever becomes of us */
 	out.fd = 1;
-	if (dup2(fd, 1) == -1 || close(0) == -1 ||
+	if (!w || dup2(fd, 1) == -1 || close(0) == -1 ||
 	    syscall(CLOSE_RANGE, 2, ~0U, 0) == -1)
 		_exit(CHILD_FAILED);
 	signal(SIGPIPE, SIG_DFL);
@@ -107,23 +109,15 @@ child(walk *w, int fd, char const *s, size_t n)
 int
 walkrun_start(struct walkrun *r, char const *s, size_t n, int flags)
 {
-	walk *w = walk_new(send_event, 0, flags);
 	int p[2];
 
-	if (!w) {
-		errno = ENOMEM;
+	if (pipe2(p, O_CLOEXEC) == -1)
 		return -1;
-	}
-	if (pipe2(p, O_CLOEXEC) == -1) {
-		walk_free(w);
-		return -1;
-	}
 	r->pid = fork();
 	if (r->pid == 0) {
 		close(p[0]);
-		child(w, p[1], s, n);
+		child(p[1], s, n, flags);
 	}
-	walk_free(w);
 	close(p[1]);
 	r->fd = p[0];
 	if (r->pid != -1)
