@@ -280,13 +280,14 @@ drop_privileges(struct options const *o)
 }
 
 static void
-init_modules(struct options const *o)
+init_modules(struct options *o)
 {
 	connlog_init(o->level, o->localhost);
 	if (peers_init(o->server.limit) == -1 ||
 	    children_init(o->server.limit) == -1 ||
 	    balancers_init(o->server.limit) == -1 ||
-	    connenv_init((char const *const *)environ, o->localhost) == -1)
+	    connenv_init((char const *const *)environ, o->localhost) == -1 ||
+	    server_init(&o->server) == -1)
 		strerr_diefusys(EXIT_TEMP, "make room for clients");
 }
 
@@ -340,10 +341,10 @@ main(int argc, char const *const *argv)
 	if (!adopt_all(&o))
 		open_all(&o, argv[0], argv[1]);
 	drop_privileges(&o);
+	init_modules(&o);
+	/* who reads it may send signals */
 	if (o.print_port)
 		print_port(&o);
-	init_modules(&o);
-	if (server_run(&o.server) == -1)
-		strerr_diefusys(EXIT_TEMP, "begin");
+	server_run();
 	return 0;
 }

@@ -42,6 +42,7 @@ static struct {
 	unsigned long accepted, refused;
 	uint64_t now;
 	struct pollfd *poll;	/* signals, listeners, balancers */
+	int signals;
 	pid_t self;
 } state;
 
@@ -367,7 +368,7 @@ finished(void)
 
 /* One wait, and what came of it. */
 static void
-turn(int signals)
+turn(void)
 {
 	struct server *s = state.config;
 	struct pollfd *p = state.poll, *clients = p + 1 + s->listeners;
@@ -375,7 +376,7 @@ turn(int signals)
 	uint64_t until = UINT64_MAX;
 	unsigned int i;
 
-	p[0].fd = signals;
+	p[0].fd = state.signals;
 	p[0].events = POLLIN;
 	for (i = 0; i < s->listeners; i++) {
 		p[i + 1].fd = accepting ? s->listener[i].fd : -1;
@@ -410,22 +411,23 @@ prepare_signals(void)
 }
 
 int
-server_run(struct server *s)
+server_init(struct server *s)
 {
-	int signals;
-
 	state.config = s;
 	state.self = getpid();
 	launch_init(s->argv, s->shorter, s->refusal.busy);
 	state.wait = calloc(s->limit, sizeof *state.wait);
 	state.poll = calloc(1 + s->listeners + s->limit, sizeof *state.poll);
-	signals = prepare_signals();
-	if (signals == -1 || !state.wait || !state.poll)
-		return -1;
+	state.signals = prepare_signals();
+	return state.signals != -1 && state.wait && state.poll ? 1 : -1;
+}
+
+void
+server_run(void)
+{
 	state.now = clock_ms();
 	log_status();
 	while (!finished())
-		turn(signals);
+		turn();
 	connlog_flush();
-	return 1;
 }

@@ -19,10 +19,12 @@ struct server {
 	unsigned int grace;		/* seconds for children to finish */
 };
 
-/* Returns after SIGTERM, when the children have ended or grace is over: 1.
- * -1 with errno: unable to begin.  peers, children, balancers, connenv and
- * connlog have been initialised.
+/* From here on signals do what they should.  1, -1 with errno. */
+extern int server_init(struct server *s);
+
+/* Returns after SIGTERM, when the children have ended or grace is over.
+ * peers, children, balancers, connenv and connlog have been initialised.
  */
-extern int server_run(struct server *s);
+extern void server_run(void);
 
 #endif

@@ -712,6 +712,16 @@ def test_usr1_shows_the_limits(listen):
         s.close()
 
 
+def test_signals_are_understood_as_soon_as_the_port_is_known(listen):
+    for _ in range(30):
+        server = listen()
+        server.process.send_signal(signal.SIGUSR1)
+        server.wait_log("connections=0")
+        server.process.terminate()
+        assert server.process.wait(5) == 0
+        server.log_file.unlink()
+
+
 def test_a_program_that_cannot_run_is_named_once_a_second(listen):
     server = listen("-Bsmtp", prog=["/nowhere/prog"])
     for _ in range(5):
