@@ -12,19 +12,16 @@
 
 #include "lib/job.h"
 #include "lib/limits.h"
-#include "lib/smtpaddress.h"
 #include "send/bouncer.h"
 #include "send/command.h"
 #include "send/deliver.h"
 #include "send/dest.h"
 #include "send/line.h"
 #include "send/reasons.h"
+#include "send/recipients.h"
 
 enum {
-	/* recipients in one job: RFC 5321 4.5.3.1.8 lets a server take no
-	 * more than 100 */
-	GROUP = 100,
-	/* room for addresses in a packet, and for offsets in one */
+	/* room for offsets in a packet */
 	PACKET = LIMIT_PACKET - 4096,
 	/* when to bounce although deliveries go on */
 	FAILURES = 100,
@@ -184,13 +181,8 @@ read_file(struct send *s, struct active *a, struct msgfile *m)
 	return r == 1;
 }
 
-struct origin {			/* for the log */
-	uint64_t bytes;
-	char const *uid, *qp;
-};
-
 static void
-log_new(struct active const *a, struct origin const *o)
+log_new(struct active const *a, uint64_t bytes, struct origin const *o)
 {
 	line_put("new msg ");
 	line_number(a->id);
@@ -198,7 +190,7 @@ log_new(struct active const *a, struct origin const *o)
 	line_put("info msg ");
 	line_number(a->id);
 	line_put(": bytes ");
-	line_number(o->bytes);
+	line_number(bytes);
 	line_put(" from <");
 	line_text(a->sender, strlen(a->sender));
 	line_put("> qp ");
@@ -206,139 +198,6 @@ log_new(struct active const *a, struct origin const *o)
 	line_put(" uid ");
 	line_text(o->uid, strlen(o->uid));
 	line_end();
-}
-
-/* Routes one recipient and adds it. */
-static void
-add_recipient(struct send *s, struct active *a, size_t at, char const *value,
-    size_t n)
-{
-	struct recipient *r = &a->rcpt[a->rcpts++];
-	stralloc to = STRALLOC_ZERO;
-	size_t prefix = 0;
-	int where;
-
-	while ((where = route_address(&s->route, value, n, &to, &prefix)) ==
-	    -1)
-		state_nomem();
-	r->at = at;
-	r->address = a->text.len;
-	r->next = TABLE_NONE;
-	r->prefix = where == 1 ? prefix : 0;
-	r->channel = where == 1 ? LOCAL : REMOTE;
-	r->state = a->due[r->channel] ? TO_DO : NOT_DUE;
-	while (job_put(&a->text, to.s, to.len) == -1)
-		state_nomem();
-	stralloc_free(&to);
-}
-
-static uint32_t
-count_recipients(stralloc const *envelope)
-{
-	size_t pos = 0, n;
-	uint32_t count = 0;
-	char const *value;
-	char letter;
-
-	while (msgfile_next(envelope, &pos, &letter, &value, &n))
-		count += letter == 'T';
-	return count;
-}
-
-/* Takes the envelope apart. */
-static void
-read_envelope(struct send *s, struct active *a, struct origin *o)
-{
-	uint32_t count = count_recipients(&a->envelope);
-	size_t pos = 0, at, n;
-	char const *value;
-	char letter;
-
-	while (!(a->rcpt = calloc(count ? count : 1, sizeof *a->rcpt)))
-		state_nomem();
-	for (at = 0; msgfile_next(&a->envelope, &pos, &letter, &value, &n);
-	    at = pos) {
-		if (letter == 'u')
-			o->uid = value;
-		else if (letter == 'p')
-			o->qp = value;
-		else if (letter == 'F')
-			a->sender = value;
-		else if (letter == 'h')
-			a->held = *value == 'H';
-		else if (letter == 'T')
-			add_recipient(s, a, at, value, n);
-	}
-}
-
-static struct job *
-new_job(struct active *a, struct dest *d)
-{
-	struct job *j = &a->jobs[a->njobs++];
-
-	j->a = a;
-	j->dest = d;
-	j->first = j->last = TABLE_NONE;
-	d->users++;
-	return j;
-}
-
-/* Is the sender a VERP one, which differs for each recipient? */
-static int
-verp(char const *sender)
-{
-	size_t n = strlen(sender);
-
-	return n >= 4 && memcmp(sender + n - 4, "-@[]", 4) == 0;
-}
-
-static void
-group_one(struct send *s, struct active *a, uint32_t i)
-{
-	struct recipient *r = &a->rcpt[i];
-	char const *address = a->text.s + r->address;
-	size_t n = strlen(address), at = smtpaddress_at(address, n);
-	struct dest *d;
-	struct job *j;
-
-	while (!(d = dest_get(s, r->channel, r->channel == LOCAL ? address :
-	    address + at + (at < n))))
-		state_nomem();
-	if (d->pace.frozen) {
-		r->state = LATER;
-		s->table.m[a->message].reason =
-		    reasons_put("destination frozen by an administrator");
-		dest_settle(s, d);
-		return;
-	}
-	j = d->open;
-	if (r->channel == LOCAL || !j || j->count >= GROUP ||
-	    j->bytes + n + 32 > PACKET || verp(a->sender))
-		j = new_job(a, d);
-	d->open = j;
-	if (j->last == TABLE_NONE)
-		j->first = i;
-	else
-		a->rcpt[j->last].next = i;
-	j->last = i;
-	j->count++;
-	j->bytes += n + 32;	/* its number's */
-}
-
-/* Makes the jobs.  1; 0 no recipient is due. */
-static int
-group(struct send *s, struct active *a)
-{
-	uint32_t i;
-
-	while (!(a->jobs = calloc(a->rcpts ? a->rcpts : 1, sizeof *a->jobs)))
-		state_nomem();
-	for (i = 0; i < a->rcpts; i++)
-		if (a->rcpt[i].state == TO_DO)
-			group_one(s, a, i);
-	for (i = 0; i < a->njobs; i++)
-		a->jobs[i].dest->open = 0;
-	return a->njobs != 0;
 }
 
 /* When each channel's recipients are next tried, and into the heap, as soon
@@ -463,7 +322,7 @@ must_warn(struct send *s, struct active *a)
 {
 	size_t n = strlen(a->sender);
 
-	return s->delaynotice && n && !verp(a->sender) &&
+	return s->delaynotice && n && !recipients_verp(a->sender) &&
 	    strcmp(a->sender, "#@[]") != 0 && !a->dying &&
 	    !(s->table.m[a->message].flags & TABLE_WARNED) &&
 	    state_age(s, a->birth) >= s->delaynotice;
@@ -475,7 +334,7 @@ open_it(struct send *s, uint32_t message, struct active **out)
 {
 	struct active *a = new_active(s, message);
 	struct message *m = &s->table.m[message];
-	struct origin o = { 0, "", "" };
+	struct origin o = { "", "" };
 	struct msgfile f;
 
 	if (!read_file(s, a, &f)) {
@@ -484,11 +343,10 @@ open_it(struct send *s, uint32_t message, struct active **out)
 	}
 	a->birth = f.birth;
 	a->dying = state_age(s, a->birth) > s->lifetime;
-	o.bytes = f.body;
 	what_is_due(s, a);
-	read_envelope(s, a, &o);
+	recipients_read(s, a, &o);
 	if (!(m->flags & TABLE_KNOWN))
-		log_new(a, &o);
+		log_new(a, f.body, &o);
 	m->flags |= TABLE_KNOWN;
 	a->warn = must_warn(s, a);
 	*out = a;
@@ -535,7 +393,7 @@ active_open(struct send *s, uint32_t message, struct active **out)
 		active_free(s, a);
 		return 0;
 	}
-	if (!group(s, a)) {
+	if (!recipients_group(s, a)) {
 		finish(s, a);
 		return 0;
 	}
@@ -702,7 +560,7 @@ try_wished(struct send *s, struct active *a)
 		return 0;
 	free(a->jobs);
 	a->njobs = a->cursor = 0;
-	if (!group(s, a))
+	if (!recipients_group(s, a))
 		return 0;
 	deliver_more(s, a);
 	return 1;
