@@ -6,8 +6,9 @@ import array
 import os
 import socket
 import struct
-import threading
 import time
+
+from fakedaemon import FakeDaemon
 
 EICAR = (b"X5O!P%@AP[4\\PZX54(P^)7CC)7}" + b"$EICAR-STANDARD-ANTIVIRUS-TEST-"
          + b"FILE!$H+H*")
@@ -20,7 +21,7 @@ def by_marker(data):
     return "OK"
 
 
-class FakeClamd:
+class FakeClamd(FakeDaemon):
     def __init__(self, path=None, verdict=by_marker, version="ClamAV 1.4.6/27123/Sun Nov 22 08:00:00 2026",
                  raw=None, fildes=True, drip=0, hang=False, stop_after=None):
         """raw: bytes instead of any answer to a scan; a list: its pieces, sent one
@@ -32,37 +33,9 @@ class FakeClamd:
         self.fildes, self.drip, self.hang = fildes, drip, hang
         self.stop_after = stop_after
         self.scanned, self.commands, self.access = [], [], []
-        if path:
-            self.socket = socket.socket(socket.AF_UNIX)
-            self.socket.bind(str(path))
-            os.chmod(path, 0o666)
-            self.name = str(path)
-        else:
-            self.socket = socket.create_server(("127.0.0.1", 0))
-            self.name = "127.0.0.1:%d" % self.socket.getsockname()[1]
-        self.socket.listen(64)
-        self.open = []
-        threading.Thread(target=self.run, daemon=True).start()
+        self.start(path)
 
-    def run(self):
-        while True:
-            try:
-                c, _ = self.socket.accept()
-            except OSError:
-                return
-            self.open.append(c)
-            threading.Thread(target=self.guarded, args=(c,), daemon=True).start()
-
-    def guarded(self, c):
-        try:
-            self.serve(c)
-        except OSError:
-            pass
-        finally:
-            if not self.hang:
-                c.close()
-
-    def serve(self, c):
+    def talk(self, c):
         c.settimeout(30)
         self.fds = []
         data, fds = self.receive(c)
@@ -160,14 +133,3 @@ class FakeClamd:
         for i in range(len(data)):
             time.sleep(self.drip)
             c.sendall(data[i:i + 1])
-
-    def close(self):
-        # wakes the thread in accept(), which might otherwise be let loose on
-        # another socket that gets this descriptor's number
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
-        self.socket.close()
-        for c in self.open:
-            c.close()
