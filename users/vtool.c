@@ -329,6 +329,8 @@ vtool_password(char const *arg, unsigned int random, stralloc *out)
 		prompt(out);
 	else if (!stralloc_copys(out, arg) || !stralloc_0(out))
 		die_memory();
+	else			/* everybody sees the arguments */
+		explicit_bzero((char *)arg, strlen(arg));
 	if (out->len < 2)
 		strerr_dief(EXIT_PERM, "an empty password is none");
 	/* 512 bytes hold it with a login and a stamp (checkpassword) */

@@ -634,3 +634,21 @@ def test_mailbox_is_not_removed_through_a_link(vhome, scratch):
     joe.parent.symlink_to(scratch / "victim")
     run(vhome, "vdeluser", "joe@v.example")
     assert (scratch / "victim/joe").is_dir()
+
+
+@pytest.mark.parametrize("args", [["vpasswd", "joe@v.example", "s3cret-word"],
+                                  ["vadduser", "ann@v.example", "s3cret-word"]],
+                         ids=lambda a: a[0])
+def test_password_does_not_stay_among_the_arguments(vhome, args):
+    """Which everybody on the machine can read."""
+    with open(vhome / "users/lock", "r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        p = subprocess.Popen(args, env=postern.env(vhome), stdin=subprocess.DEVNULL,
+                             executable=str(vhome / "bin" / args[0]))
+        deadline = time.monotonic() + 30
+        while p.poll() is None and not waits_for_a_lock(p.pid):
+            assert time.monotonic() < deadline, "neither waits nor ends"
+            time.sleep(0.01)
+        shown = pathlib.Path(f"/proc/{p.pid}/cmdline").read_bytes()
+    assert p.wait(30) == 0
+    assert args[1].encode() in shown and b"s3cret" not in shown
