@@ -64,6 +64,8 @@ in_domain(char const *domain, char const *name, size_t n)
 	size_t dlen = strlen(domain), i = n;
 	int r;
 
+	if (n > LIMIT_ADDRESS)		/* by the prefix that assign adds */
+		return RECIPIENT_NO;
 	r = n ? mailbox_find(domain, dlen, name, n, &m) : 0;
 	while (r == 0 && i) {
 		if (name[--i] != '-')

@@ -23,6 +23,9 @@ add(char const *key, size_t keylen, char const *value, size_t len)
 static void
 tables(void)
 {
+	char prefix[1200] = "v.example\0" "9\0" "9\0/d\0-\0";
+
+	memset(prefix + 19, '-', sizeof prefix - 19);
 	mkdir("control", 0755);
 	mkdir("users", 0755);
 	mkdir("users/mailbox", 0755);
@@ -30,12 +33,13 @@ tables(void)
 	openwritenclose_unsafe("control/locals", "h.example\n", 10);
 	openwritenclose_unsafe("control/virtualdomains",
 	    "v.example:v.example\nalso.example:also.example\n"
-	    "all.example:all.example\n", 70);
+	    "all.example:all.example\npre.example:pre.example\n", 94);
 	cdbmaker_open(&maker, "users/cdb", 0644);
 	ADD("", "-");
 	ADD("!v.example-", "v.example\0" "9\0" "9\0/d\0-\0");
 	ADD("!also.example-", "v.example\0" "9\0" "9\0/d\0-\0");
 	ADD("!all.example-", "all.example\0" "9\0" "9\0/d\0-\0");
+	add("!pre.example-", 13, prefix, sizeof prefix);
 	cdbmaker_commit(&maker);
 	cdbmaker_open(&maker, "users/names.cdb", 0644);
 	ADD("=postmaster", "y");
@@ -98,6 +102,7 @@ main(void)
 	is("off@all.example", RECIPIENT_DISABLED);
 	is("a@elsewhere.example", RECIPIENT_FOREIGN);
 	is("../x@v.example", RECIPIENT_NO);
+	is("x@pre.example", RECIPIENT_NO);
 	memset(too_long, 'x', sizeof too_long - 1);
 	is(too_long, RECIPIENT_NO);
 	memcpy(too_long + 900, "@v.example", 11);
