@@ -121,9 +121,24 @@ start(pid_t *pid, char const *const *argv)
 	return -1;
 }
 
-/* What stsfetch says, which ends by itself in time, before the answer's code:
- * its length, or 0.  Any other answer than 200 is none (RFC 8461 3.3).
+/* The length of the text before the line that stsfetch has put behind it, or
+ * 0.  Any other answer than 200, and any other type than text/plain, is none
+ * (RFC 8461 3.3).  s ends with NUL.
  */
+static size_t
+text_of(char const *s, size_t n)
+{
+	static char const good[] = "\n200 text/plain";
+	char const *line = memrchr(s, '\n', n);
+
+	if (!line || strncasecmp(line, good, sizeof good - 1) != 0)
+		return 0;
+	line += sizeof good - 1;
+	return !*line || *line == ';' || *line == ' ' ?
+	    (size_t)(line - s) - (sizeof good - 1) : 0;
+}
+
+/* What stsfetch says, which ends by itself in time: length of the text, 0. */
 static size_t
 run(struct search *s, char const *const *argv)
 {
@@ -133,13 +148,14 @@ run(struct search *s, char const *const *argv)
 
 	if (fd == -1)
 		return 0;
-	n = allread(fd, s->fresh, sizeof s->fresh);
+	n = allread(fd, s->fresh, sizeof s->fresh - 1);
 	close(fd);
 	do
 		r = waitpid(pid, &status, 0);
 	while (r == -1 && errno == EINTR);
-	return r == pid && status == 0 && n > 3 && n < sizeof s->fresh &&
-	    !memcmp(s->fresh + n - 3, "200", 3) ? n - 3 : 0;
+	s->fresh[n] = 0;
+	return r == pid && status == 0 && n < sizeof s->fresh - 1 ?
+	    text_of(s->fresh, n) : 0;
 }
 
 /* The addresses of its web server, as text; how many. */

@@ -1,6 +1,6 @@
 /* stsfetch: the text of a domain's MTA-STS policy (RFC 8461 3.3), fetched by
- * curl, on descriptor 1, with the three digits of the web server's answer
- * behind it.
+ * curl, on descriptor 1, and behind it a line with the three digits of the web
+ * server's answer, a blank, and the media type that it names.
  *
  * Runs as:    its caller (remote), with fewer rights: it can start curl, read
  *             libraries and certificates, and connect to port 443
@@ -114,7 +114,8 @@ main(int argc, char const *const *argv)
 	char const *const curl[] = { CURL, "-q", "--silent", "--fail",
 	    "--globoff", "--proto", "=https", "--tlsv1.2", "--max-redirs", "0",
 	    "--max-time", "30", "--connect-timeout", "15", "--max-filesize",
-	    SIZE, "--noproxy", "*", "--write-out", "%{http_code}",
+	    SIZE, "--noproxy", "*", "--write-out",
+	    "\n%{http_code} %{content_type}",
 	    "--resolve", resolve.s, url.s, 0 };
 	execv(CURL, (char *const *)curl);
 	strerr_diefu2sys(EXIT_TEMP, "run ", CURL);

@@ -179,13 +179,23 @@ def redirect(c):
     OK + b"Content-Length: 900000\r\n\r\n" + policy() + b"x: y\r\n" * 150000,
     OK + b"\r\n" + policy() + b"x: y\r\n" * 150000,
     OK + b"Content-Length: 500\r\n\r\n" + policy(), OK + b"\r\n<html>hello</html>",
-    b"SSH-2.0-x\r\n", OK + b"\r\n" + policy().replace(b"STSv1", b"STSv2")])
+    b"SSH-2.0-x\r\n", OK + b"\r\n" + policy().replace(b"STSv1", b"STSv2"),
+    OK.replace(b"plain", b"html") + b"\r\n" + policy(),
+    OK.replace(b"plain", b"plaintext") + b"\r\n" + policy(),
+    b"HTTP/1.1 200 OK\r\n\r\n" + policy() + b"\n200 text/plain"])
 def test_web_server_from_hell_is_no_policy(home, keys, says):
     with Domain(home, keys, cert=keys.self_signed) as d:
         d.web.says = says
         assert encrypted(d.send())
         assert d.kept().read_text().startswith("id -\nuntil 0\nretry ")
         assert encrypted(d.send()) and len(d.web.asked) == 1
+
+
+def test_the_type_of_a_policy_may_have_parameters(home, keys):
+    with Domain(home, keys, cert=keys.self_signed) as d:
+        d.web.says = OK.replace(b"text/plain", b"Text/Plain; charset=utf-8") + b"\r\n" + policy()
+        d.send()
+        assert d.kept().read_text().startswith("id 1")
 
 
 def test_web_server_needs_a_certificate_of_its_name(home, keys):
