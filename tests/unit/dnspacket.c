@@ -98,6 +98,46 @@ test_queries(void)
 	    "cut short it is not");
 }
 
+/* A reply with one record, rdata[0..len), and rest[0..more) behind it. */
+static int
+answered(char const *type, char number, char const *rdata, size_t len,
+    char const *rest, size_t more)
+{
+	char reply[DNSPACKET_QUERY + 64];
+	char const head[] = { '\300', 12, 0, number, 0, 1, 0, 0, 0, 0, 0,
+	    (char)len };
+	stralloc text = { 0 };
+	struct dnsname q;
+	char const *why = "";
+	size_t n;
+	int r;
+
+	dnspacket_name(&q, type, "a.x");
+	n = dnspacket_query(reply, &q, "id", 0, 0);
+	reply[2] |= 0x80;
+	reply[7] = 1;
+	memcpy(reply + n, head, sizeof head);
+	n += sizeof head;
+	memcpy(reply + n, rdata, len);
+	memcpy(reply + n + len, rest, more);
+	r = dnspacket_read(&q, reply, n + len + more, &text, &why);
+	free(text.s);
+	return r;
+}
+
+static void
+test_short_records(void)
+{
+	ok(answered("mx", 15, "\0\12\300\14", 4, "", 0) == DNSPACKET_ANSWER,
+	    "an MX record");
+	ok(answered("mx", 15, "\0\12", 2, "\300\14", 2) == DNSPACKET_FAILED,
+	    "without a name it is none");
+	ok(answered("tlsa", 52, "\3\1\1\7", 4, "", 0) == DNSPACKET_ANSWER,
+	    "a TLSA record");
+	ok(answered("tlsa", 52, "\3\1\1", 3, "", 0) == DNSPACKET_FAILED,
+	    "without a certificate it is none");
+}
+
 /* A text whose bytes are all escaped, under a limit that leaves no room. */
 static void
 test_want_of_memory(void)
@@ -148,6 +188,7 @@ main(void)
 
 	test_names();
 	test_queries();
+	test_short_records();
 	test_want_of_memory();
 	files = replay("tests/fuzz/seeds/dnsq");
 	ok(files > 100, "what the fuzzer kept, whole and cut");
