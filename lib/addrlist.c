@@ -178,7 +178,7 @@ static int
 finish(struct state *st)
 {
 	struct addrlist_item item;
-	char const *text = st->out->text.s + st->start;
+	char const *text;
 
 	item.text = st->start;
 	item.len = st->out->text.len - st->start;
@@ -186,11 +186,13 @@ finish(struct state *st)
 	item.has_domain = st->ats != 0;
 	if (st->phrase || st->ats > 1)
 		return 0;
-	if (item.len && (memchr(text, 0, item.len) ||
-	    memchr(text, '\n', item.len)))
-		return 0;
 	if (st->last == '@' || (st->last && !item.len))
 		return 0;
+	if (item.len) {
+		text = st->out->text.s + item.text;
+		if (memchr(text, 0, item.len) || memchr(text, '\n', item.len))
+			return 0;
+	}
 	if (!genalloc_append(struct addrlist_item, &st->out->items, &item))
 		return -1;
 	return 1;

@@ -25,6 +25,7 @@
 #include "lib/enqueue.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
+#include "lib/signing.h"
 #include "lib/smtpaddress.h"
 #include "local/answered.h"
 #include "local/autoheader.h"
@@ -195,7 +196,9 @@ answer(char const *text, struct autoheader const *h, char const *sender)
 	    !stralloc_catb(&env, "F\0T", 3) ||
 	    !stralloc_cats(&env, sender) || !stralloc_0(&env))
 		return 0;
-	if (enqueue_open(&q) == -1)
+	/* its owner's own words, unlike what has been delivered */
+	unsetenv("DTLINE");
+	if (enqueue_open_by(&q, signing_program()) == -1)
 		return 0;
 	header(&q, text, h, from.s, to.s);
 	body(&q, text);
