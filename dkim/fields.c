@@ -88,8 +88,11 @@ one_domain(struct field const *f, stralloc *domain, char const **why)
 	item = genalloc_s(struct addrlist_item, &list.items);
 	domain->len = 0;
 	for (i = 0; r == 1 && i < list.items.len / sizeof *item; i++) {
-		char const *s = list.text.s + item[i].text;
+		char const *s;
 
+		if (!item[i].len)
+			continue;
+		s = list.text.s + item[i].text;
 		at = smtpaddress_at(s, item[i].len);
 		at += at < item[i].len;
 		*why = "From names several domains";

@@ -4,9 +4,10 @@
 #include "lib/control.h"
 #include "lib/resolve.h"
 #include "tools/checks.h"
+#include "tools/dkimrecords.h"
 #include "tools/finding.h"
 
-enum { VALUES = 4096 };
+enum { VALUES = 4096, KEY = 1024 };
 
 /* One answer, copied: the values stand behind one another, with NUL. */
 struct records {
@@ -217,6 +218,73 @@ check_spf(char const *domain)
 		    "%s has no SPF record", domain);
 }
 
+/* What p= of a key's record says, without the signs that DNS puts between its
+ * parts; its length.
+ */
+static size_t
+public_key(char const *s, char *out, size_t max)
+{
+	char const *p = strstr(s, "p=");
+	size_t n = 0, k;
+
+	for (p = p ? p + 2 : ""; *p && *p != ';' && n < max; p += k) {
+		/* dnsq's escapes: blanks */
+		k = *p == '\\' ? strnlen(p, 4) : 1;
+		if (k == 1 && !strchr(" \"", *p))
+			out[n++] = *p;
+	}
+	return n;
+}
+
+static void
+check_key(struct dkimrecord const *k)
+{
+	char here[KEY], there[KEY];
+	struct records *r = records("txt", k->name.s);
+	size_t n = public_key(k->value.s, here, KEY), m;
+	char const *v = next(r, 0);
+
+	if (r->known == -1) {
+		finding_note("no answer about %s", k->name.s);
+		return;
+	}
+	m = v ? public_key(v, there, KEY) : 0;
+	if (n == m && !memcmp(here, there, n))
+		finding_ok("%s is the key that is here", k->name.s);
+	else if (v)
+		finding_bad("receivers find the signatures wrong",
+		    "publish what dnsrecords prints, or dkimkey -u another",
+		    "%s is not the key that is here", k->name.s);
+	else if (k->in_use)
+		finding_bad("receivers take signatures for missing",
+		    "publish what dnsrecords prints",
+		    "%s, with which mail is signed, is not in DNS",
+		    k->name.s);
+	else
+		finding_note("%s is not in DNS yet, and not in use",
+		    k->name.s);
+}
+
+/* 1: there are keys here. */
+static int
+check_keys(char const *domain)
+{
+	struct dkimrecord k = DKIMRECORD_ZERO;
+	DIR *d = dkimrecords_open();
+	int some = 0, r = 0;
+
+	while (d && (r = dkimrecords_next(d, domain, &k)) == 1) {
+		check_key(&k);
+		some = 1;
+	}
+	if (r == -1)
+		finding_warn("keys may be missing in DNS", "look at dkim/",
+		    "dkim/ cannot be read");
+	stralloc_free(&k.name);
+	stralloc_free(&k.value);
+	return some;
+}
+
 static void
 check_dmarc(char const *domain)
 {
@@ -233,6 +301,8 @@ check_dmarc(char const *domain)
 		finding_warn("large receivers ask for one",
 		    "publish what dnsrecords prints",
 		    "%s has no DMARC record", domain);
+	if (check_keys(domain))
+		return;
 	/* a name with keys below it exists, though it has no records */
 	snprintf(name, sizeof name, "_domainkey.%.250s", domain);
 	r = records("txt", name);

@@ -9,10 +9,13 @@
 #include "lib/resolve.h"
 #include "tools/ask.h"
 #include "tools/checks.h"
+#include "tools/dkimrecords.h"
 
 #define USAGE "dnsrecords [-a address ...] [domain ...]"
 
 char const *PROG = "dnsrecords";
+
+enum { STRING = 255 };		/* bytes: RFC 1035 3.3 */
 
 /* RFC 6186, RFC 8314: where mail programs look for their servers. */
 static struct door {
@@ -103,6 +106,27 @@ is_on(char const *service)
 	return access(path, F_OK) == -1;
 }
 
+/* The keys that sign mail: strings of 255 bytes (RFC 6376 3.6.2.2). */
+static void
+print_signers(char const *domain)
+{
+	struct dkimrecord k = DKIMRECORD_ZERO;
+	DIR *d = dkimrecords_open();
+	size_t i;
+	int r = 0;
+
+	while (d && (r = dkimrecords_next(d, domain, &k)) == 1) {
+		printf("%s. IN TXT (", k.name.s);
+		for (i = 0; i < k.value.len - 1; i += STRING)
+			printf(" \"%.*s\"", STRING, k.value.s + i);
+		printf(" )\n");
+	}
+	if (r == -1)
+		strerr_diefu1sys(EXIT_TEMP, "read dkim");
+	stralloc_free(&k.name);
+	stralloc_free(&k.value);
+}
+
 static void
 print_domain(struct machine const *m, char const *domain)
 {
@@ -113,6 +137,7 @@ print_domain(struct machine const *m, char const *domain)
 	printf("%s. IN TXT \"v=spf1 mx -all\"\n", domain);
 	printf("_dmarc.%s. IN TXT \"v=DMARC1; p=none; rua=mailto:postmaster@"
 	    "%s\"\n", domain, domain);
+	print_signers(domain);
 	for (i = 0; i < sizeof doors / sizeof *doors; i++)
 		if (is_on(doors[i].service))
 			printf("%s.%s. IN SRV 0 1 %u %s.\n", doors[i].name,
@@ -143,7 +168,8 @@ options(int argc, char *const *argv, struct machine *m)
  * zone file.
  *
  * Runs as: root, or whoever may read control/
- * Reads:   control/me, users/mailbox/, the machine's addresses, certinfo
+ * Reads:   control/me, control/dkim, dkim/, users/mailbox/, the machine's
+ *          addresses, certinfo
  * Writes:  standard output
  * Trusts:  control/
  * Trusted by: nobody

@@ -93,6 +93,29 @@ def test_what_dns_lacks_is_named(suite, dns, zone, key, grade, text):
         zone[key] = old
 
 
+def test_a_key_is_compared_with_what_dns_says(suite, dns, zone):
+    key = "sel._domainkey.example.com", TXT
+    try:
+        suite.run("dkimkey", "-s", "sel", "example.com")
+        one(doctor(suite, dns, "dns", code=2), "bad", "sel._domainkey.example.com, with which")
+        value = (suite.home / "dkim/sel._domainkey.example.com.txt").read_bytes().strip()
+        # in other pieces, with blanks, and a tag more
+        for parts in [[value[:255], value[255:]], [value[:100], value[100:300], value[300:]],
+                      [value.replace(b"; ", b" ;t=s;")[:200], value.replace(b"; ", b" ;t=s;")[200:]]]:
+            zone[key] = [rr(b"\xc0\x0c", TXT, txt(*parts))]
+            one(doctor(suite, dns, "dns"), "ok", "sel._domainkey.example.com is the key")
+        for bad in value[:-20] + b"A" * 20, value[:-1], b"v=DKIM1; k=rsa; p=", b"x":
+            zone[key] = [rr(b"\xc0\x0c", TXT, txt(bad[:255], bad[255:]))]
+            one(doctor(suite, dns, "dns", code=2), "bad", "sel._domainkey.example.com is not the key")
+        del zone[key]
+        (suite.home / "control/dkim").unlink()
+        one(doctor(suite, dns, "dns"), "note", "sel._domainkey.example.com is not in DNS yet")
+    finally:
+        zone.pop(key, None)
+        subprocess.run([suite.home / "bin/dkimkey", "-d", "-s", "sel", "example.com"],
+                       env=postern.env(suite.home), capture_output=True, timeout=60)
+
+
 def test_two_spf_records_are_bad(suite, dns, zone):
     key = "example.com", TXT
     zone[key] = [rr(b"\xc0\x0c", TXT, txt(b"v=spf1 mx -all"))] * 2

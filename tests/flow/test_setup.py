@@ -130,7 +130,7 @@ def test_setup_succeeds_and_says_what_runs_where(machine):
     assert "takes mail for example.com" in out
     assert f"SMTP   127.0.0.1, port {machine.smtp}" in out
     assert f"POP3   127.0.0.1, port {machine.pop3}" in out
-    assert len(out.partition("Next:\n\n")[2].split("\n\n")[0].splitlines()) == 3
+    assert len(out.partition("Next:\n\n")[2].split("\n\n")[0].splitlines()) == 4
 
 
 def test_printed_mailbox_takes_and_gives_mail(machine):

@@ -472,6 +472,23 @@ def test_the_last_key_gone_turns_it_off(own):
 
 # ---- beside the others
 
+def test_an_answer_is_its_owner_s_word(own):
+    own.dkimkey("-a", "ed25519", "example.com")
+    own.start()
+    text, seen = own.scratch / "text", own.scratch / "seen"
+    text.write_text("I am away.\n")
+    seen.mkdir()
+    e = postern.env(own.home, RECORD=str(own.record), DKIMSIGN_QUEUE=str(own.queue),
+                    SENDER="bob@elsewhere.example", LOCAL="alice", HOST="example.com", EXT="",
+                    DTLINE="Delivered-To: alice@example.com\n")
+    r = subprocess.run([own.home / "bin/autorespond", "3600", "1", text, seen], env=e, timeout=60,
+                       input=MESSAGE.replace(b"bob@elsewhere", b"alice@example.com, bob@elsewhere"),
+                       capture_output=True)
+    assert (own.record / "message").exists(), r.stderr
+    got = (own.record / "message").read_bytes()
+    assert b"I am away." in got and verify(got, own.dns, 1)
+
+
 @pytest.mark.parametrize("program", ["inject", "sendmail"])
 def test_inject_is_signed_without_being_asked_to(own, program):
     e = postern.env(own.home, RECORD=str(own.record), DKIMSIGN_QUEUE=str(own.queue))

@@ -40,11 +40,28 @@ def test_private_address_is_not_published(home):
     assert " IN A " not in out and "give the public address with -a" in out
 
 
+def test_keys_of_dkim_as_dkimkey_prints_them(home):
+    def dkimkey(*args):
+        return subprocess.run([home / "bin/dkimkey", *args], env=postern.env(home), check=True,
+                              capture_output=True, text=True, timeout=60).stdout
+    told = [l for args in (["-s", "a"], ["-s", "b", "-a", "ed25519"])
+            for l in dkimkey(*args, "example.com").splitlines() if l[0] != ";"]
+    dkimkey("-a", "ed25519", "xexample.com")
+    domain(home, "example.com")
+    out = dnsrecords(home, "-a", "192.0.2.9").stdout
+    assert len(told) == 2 and [l for l in out.splitlines() if "_domainkey" in l] == told \
+        or [l for l in out.splitlines() if "_domainkey" in l] == told[::-1]
+    strings = re.findall('"([^"]*)"', told[0])
+    assert [len(s) for s in strings][0] == 255 and len(strings) == 2
+
+
 def test_a_name_server_takes_them(home, scratch):
     checkzone = shutil.which("nsd-checkzone")
     assert checkzone
     domain(home, "example.com")
     (home / "control/me").write_text("mail.example.com\n")
+    subprocess.run([home / "bin/dkimkey", "example.com"], env=postern.env(home), check=True,
+                   timeout=60, capture_output=True)
     out = dnsrecords(home, "-a", "192.0.2.9").stdout
     zone = scratch / "zone"
     zone.write_text("$TTL 60\nexample.com. IN SOA mail.example.com. a.example.com. 1 2 3 4 5\n"
