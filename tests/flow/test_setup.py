@@ -212,6 +212,22 @@ def test_domains_of_another_machine_get_the_numbers_of_this_one(machine):
     assign.write_text(before)
 
 
+def test_an_upgrade_adds_roles_and_changes_none(machine):
+    users = machine.home / "conf-users"
+    before = users.read_text()
+    old = "# ours\n" + before.replace("dkim\tpostern-dkim\n", "")
+    assert "dkim" not in old
+    users.write_text(old)
+    try:
+        for _ in range(2):
+            r = subprocess.run([machine.tree / "setup", "--upgrade", "--home", machine.home,
+                                "--no-start"], text=True, capture_output=True, timeout=600)
+            assert r.returncode == 0, r.stderr
+            assert users.read_text() == old + "dkim\tpostern-dkim\n"
+    finally:
+        users.write_text(before)
+
+
 def test_nothing_is_written_through_a_link_in_alias(machine, scratch):
     """alias/ belongs to postern-alias, and setup is root."""
     victim = scratch / "victim"
