@@ -68,16 +68,24 @@ read_all(char const *file, struct contents *c)
 	return -1;
 }
 
+/* The same, and the first value.  1, 0, -1. */
+static int
+first_value(char const *file, struct contents *c, char const **value,
+    size_t *n)
+{
+	int r = read_all(file, c);
+
+	return r == 1 ? next_value(&c->s, &c->len, value, n) : r;
+}
+
 int
 control_text(char const *file, char *s, size_t max, size_t *len)
 {
 	struct contents c;
 	char const *value;
 	size_t n;
-	int r = read_all(file, &c);
+	int r = first_value(file, &c, &value, &n);
 
-	if (r == 1)
-		r = next_value(&c.s, &c.len, &value, &n);
 	if (r == 1 && n > max) {
 		errno = EMSGSIZE;
 		r = -1;
@@ -95,10 +103,8 @@ control_line(char const *file, stralloc *out)
 	struct contents c;
 	char const *value;
 	size_t n;
-	int r = read_all(file, &c);
+	int r = first_value(file, &c, &value, &n);
 
-	if (r == 1)
-		r = next_value(&c.s, &c.len, &value, &n);
 	if (r == 1 && !stralloc_copyb(out, value, n))
 		r = -1;
 	stralloc_free(&c.large);

@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -47,6 +48,28 @@ lines(void)
 	mkdir("dir", 0700);
 	ok(control_line("dir", &v) == -1, "a directory is trouble");
 	stralloc_free(&v);
+}
+
+static void
+texts(void)
+{
+	char s[4] = "-", digits[50];
+	size_t n = 7;
+	unsigned int u = 7;
+
+	put("t", "# c\nabcd \n");
+	ok(control_text("t", s, 4, &n) == 1 && n == 4 && !memcmp(s, "abcd", 4),
+	    "a text that just fits");
+	n = 7;
+	ok(control_text("t", s, 3, &n) == -1 && errno == EMSGSIZE && n == 7,
+	    "one that is too long");
+	put("t", "#\n");
+	ok(control_text("t", s, 4, &n) == 0 && n == 7, "none");
+	memset(digits, '1', 49);
+	digits[49] = 0;
+	put("t", digits);
+	ok(control_uint("t", &u) == -1 && errno == EINVAL && u == 7,
+	    "a number that is no number for its length");
 }
 
 static void
@@ -118,6 +141,7 @@ main(void)
 	if (!mkdtemp(dir) || chdir(dir) == -1 || mkdir("control", 0700) == -1)
 		return 111;
 	lines();
+	texts();
 	numbers();
 	lists();
 	big_files();
