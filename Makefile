@@ -135,11 +135,12 @@ tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \
 
 tls/tlsd: tls/worker.do tls/conn.do tls/pump.do tls/keys.do tls/tickets.do tls/settings.do \
 	lib/tlshandover.do lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do \
-	lib/rolebecome.do lib/setting.do
+	lib/rolebecome.do lib/setting.do lib/keyfile.do lib/signalpipe.do
 DKIM = dkim/canon.o dkim/fields.o dkim/signature.o
 dkim/dkimsign: $(DKIM) dkim/signer.o
 dkim/dkimd: dkim/keys.do \
-	lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/setting.do
+	lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/setting.do \
+	lib/keyfile.do lib/signalpipe.do
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
 
 LIB = lib/libpostern.a

@@ -27,6 +27,7 @@
 #include "lib/packet.h"
 #include "lib/sandbox.h"
 #include "lib/setting.h"
+#include "lib/signalpipe.h"
 
 char const *PROG = "dkimd";
 
@@ -47,6 +48,7 @@ struct conn {
 };
 
 struct dkimd {
+	int signals;
 	int listener;
 	struct keys keys;
 	uid_t stranger[USERS];		/* roles without mail of their own */
@@ -56,18 +58,6 @@ struct dkimd {
 	unsigned int users;
 	struct conn conn[CONNS];
 };
-
-static int self[2];
-
-static void
-on_signal(int sig)
-{
-	int e = errno;
-	ssize_t r = write(self[1], sig == SIGHUP ? "h" : "t", 1);
-
-	(void)r;
-	errno = e;
-}
 
 static void
 die(int code, char const *what, char const *name)
@@ -82,19 +72,13 @@ die(int code, char const *what, char const *name)
 }
 
 static void
-prepare_signals(void)
+prepare_signals(struct dkimd *d)
 {
 	static int const those[] = { SIGHUP, SIGTERM, SIGINT };
-	struct sigaction a;
-	size_t i;
 
-	if (pipe2(self, O_CLOEXEC | O_NONBLOCK) == -1)
+	d->signals = signalpipe_open(those, sizeof those / sizeof *those);
+	if (d->signals == -1)
 		die(EXIT_TEMP, "unable to make a pipe", 0);
-	memset(&a, 0, sizeof a);
-	sigemptyset(&a.sa_mask);
-	a.sa_handler = on_signal;
-	for (i = 0; i < sizeof those / sizeof *those; i++)
-		sigaction(those[i], &a, 0);
 }
 
 /* ---- who may ask */
@@ -313,7 +297,7 @@ list_events(struct dkimd *d, struct pollfd p[CONNS + 2])
 		p[i + 2] = (struct pollfd){ d->conn[i].fd, POLLIN, 0 };
 		open += d->conn[i].fd != -1;
 	}
-	p[0] = (struct pollfd){ self[0], POLLIN, 0 };
+	p[0] = (struct pollfd){ d->signals, POLLIN, 0 };
 	p[1] = (struct pollfd){ open < CONNS ? d->listener : -1, POLLIN, 0 };
 	return CONNS + 2;
 }
@@ -324,13 +308,13 @@ run(struct dkimd *d)
 	struct pollfd p[CONNS + 2];
 	unsigned int i;
 	uint64_t now;
-	char c;
+	int sig;
 
 	for (;;) {
 		if (poll(p, list_events(d, p), IDLE * 1000) == -1)
 			continue;
-		if (p[0].revents && read(self[0], &c, 1) == 1) {
-			if (c == 't')
+		if (p[0].revents && (sig = signalpipe_next()) != 0) {
+			if (sig != SIGHUP)
 				return;
 			reload(d);
 		}
@@ -382,7 +366,7 @@ main(void)
 	for (i = 0; i < CONNS; i++)
 		d.conn[i].fd = -1;
 	read_users(&d);
-	prepare_signals();
+	prepare_signals(&d);
 	d.listener = packet_listen(PROTOCOL_SOCKET, 0666, BACKLOG);
 	if (d.listener == -1 || fcntl(d.listener, F_SETFL, O_NONBLOCK) == -1)
 		die(EXIT_TEMP, "unable to listen", PROTOCOL_SOCKET);

@@ -9,10 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "lib/log.h"
+#include "lib/keyfile.h"
 #include "lib/setting.h"
 
 #define LIST "control/dkim"
@@ -22,58 +20,6 @@ enum {
 	KEYS_MOST = 10000,
 	BITS_LEAST = 1024, BITS_MOST = 4096	/* RFC 8301 3.2 */
 };
-
-/* why: a text, or 0 for errno */
-static int
-tell(char const *what, char const *file, char const *why)
-{
-	int e = errno;
-
-	log_start("warning", what);
-	log_string("file", file);
-	if (why)
-		log_string("reason", why);
-	else
-		log_errno(e);
-	log_end();
-	return -1;
-}
-
-/* A key with a password is none for a server. */
-static int
-no_password(char *s, int n, int rw, void *what)
-{
-	(void)s;
-	(void)n;
-	(void)rw;
-	(void)what;
-	return -1;
-}
-
-/* Whole file into s.  Its length; -1, told. */
-static int
-slurp(char const *file, char s[FILE_MOST])
-{
-	int fd = open(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	char const *why = 0;
-	struct stat st;
-	ssize_t r = -1;
-
-	if (fd == -1 || fstat(fd, &st) == -1)
-		;
-	else if (!S_ISREG(st.st_mode) || st.st_size >= FILE_MOST)
-		why = "not a file of this kind";
-	else
-		r = read(fd, s, FILE_MOST);
-	if (r == -1)
-		tell("unable to read a key", file, why);
-	else if (st.st_mode & 077)
-		tell("others may read a key", file,
-		    "its mode should be 0600");
-	if (fd != -1)
-		close(fd);
-	return (int)r;
-}
 
 static int
 is_fit(struct key *k)
@@ -102,27 +48,27 @@ read_key(struct key *k)
 	static char const what[] = "unable to use a key";
 	char file[PROTOCOL_DOMAIN + PROTOCOL_SELECTOR + 32];
 	char s[FILE_MOST], signature[PROTOCOL_SIGNATURE];
-	size_t len;
+	size_t len, n;
 	BIO *in;
-	int n;
 
 	snprintf(file, sizeof file, "dkim/%s._domainkey.%s.pem", k->selector,
 	    k->domain);
-	n = slurp(file, s);
-	if (n == -1)
+	if (keyfile_read(AT_FDCWD, file, s, FILE_MOST, &n) == -1)
 		return -1;
-	in = BIO_new_mem_buf(s, n);
-	k->key = in ? PEM_read_bio_PrivateKey(in, 0, no_password, 0) : 0;
+	in = BIO_new_mem_buf(s, (int)n);
+	k->key = in ?
+	    PEM_read_bio_PrivateKey(in, 0, keyfile_no_password, 0) : 0;
 	BIO_free(in);
 	explicit_bzero(s, sizeof s);
 	ERR_clear_error();
 	if (!k->key)
-		return tell(what, file, "not a private key without a password");
+		return keyfile_warn(what, file,
+		    "not a private key without a password");
 	if (!is_fit(k))
-		return tell(what, file, "neither RSA with 1024 to 4096 bits "
-		    "nor Ed25519");
+		return keyfile_warn(what, file,
+		    "neither RSA with 1024 to 4096 bits nor Ed25519");
 	if (keys_sign(k, digest, signature, &len) == -1)
-		return tell(what, file, "it does not sign");
+		return keyfile_warn(what, file, "it does not sign");
 	return 1;
 }
 
@@ -152,7 +98,7 @@ add_key(struct keys *out, struct key *k)
 	more = out->n < KEYS_MOST ?
 	    realloc(out->each, (out->n + 1) * sizeof *more) : 0;
 	if (!more)
-		return tell("too many keys", LIST, k->domain);
+		return keyfile_warn("too many keys", LIST, k->domain);
 	out->each = more;
 	more[out->n++] = *k;
 	return 1;
@@ -167,14 +113,15 @@ take_line(struct keys *out, char const *line, int strict)
 	unsigned int count = 0;
 
 	if (!take_name(k.domain, PROTOCOL_DOMAIN, line, n) || !line[n])
-		return tell("not domain:selector", LIST, line);
+		return keyfile_warn("not domain:selector", LIST, line);
 	while (line[n]) {
 		line += n + 1;
 		n = strcspn(line, ":");
 		k.key = 0;
 		if (!take_name(k.selector, PROTOCOL_SELECTOR, line, n) ||
 		    ++count > PROTOCOL_KEYS)
-			return tell("not a selector, or too many", LIST, line);
+			return keyfile_warn("not a selector, or too many",
+			    LIST, line);
 		if (read_key(&k) == 1 && add_key(out, &k) == 1)
 			continue;
 		EVP_PKEY_free(k.key);
@@ -193,7 +140,7 @@ keys_load(int strict, struct keys *out)
 	int r = setting_open(LIST, &f);
 
 	if (r == -1)
-		return tell("unable to read a setting", LIST, 0);
+		return keyfile_warn("unable to read a setting", LIST, 0);
 	while (r == 1 && setting_next(f, line))
 		if (take_line(&new, line, strict) == -1 && strict)
 			r = -1;

@@ -8,10 +8,9 @@
 #include <openssl/x509v3.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/log.h"
+#include "lib/keyfile.h"
 
 #define DEFAULT "default.pem"
 
@@ -19,21 +18,6 @@ struct list {
 	char *name[KEYS_MOST];
 	size_t n;
 };
-
-/* why: a text, or 0 for errno */
-static void
-tell(char const *what, char const *file, char const *why)
-{
-	int e = errno;
-
-	log_start("warning", what);
-	log_string("file", file);
-	if (why)
-		log_string("reason", why);
-	else
-		log_errno(e);
-	log_end();
-}
 
 static char const unusable[] = "unable to use a certificate";
 
@@ -43,7 +27,8 @@ tell_openssl(char const *file)
 {
 	char const *why = ERR_reason_error_string(ERR_peek_last_error());
 
-	tell(unusable, file, why ? why : "not a key and its certificate");
+	keyfile_warn(unusable, file,
+	    why ? why : "not a key and its certificate");
 	ERR_clear_error();
 }
 
@@ -103,55 +88,11 @@ list_read(struct list *l, int dir)
 	return r;
 }
 
-/* Whole file into *out, which the caller wipes and frees.  1; -1, told. */
-static int
-slurp(int dir, char const *name, uint8_t **out, size_t *n)
-{
-	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK |
-	    O_CLOEXEC);
-	char const *why = 0;
-	struct stat st;
-	ssize_t r;
-
-	*out = 0;
-	if (fd == -1 || fstat(fd, &st) == -1)
-		;
-	else if (!S_ISREG(st.st_mode) || st.st_size > KEYS_SIZE)
-		why = "not a file of this kind";
-	else if ((*out = malloc(KEYS_SIZE + 1)) != 0) {
-		r = read(fd, *out, KEYS_SIZE + 1);
-		if (r > 0 && r <= KEYS_SIZE) {
-			close(fd);
-			*n = r;
-			if (st.st_mode & 077)
-				tell("others may read a key", name,
-				    "its mode should be 0600");
-			return 1;
-		}
-		why = r == -1 ? 0 : "empty, or too long";
-	}
-	tell(unusable, name, why);
-	if (fd != -1)
-		close(fd);
-	free(*out);
-	return -1;
-}
-
-/* A key with a password is none for a server. */
-static int
-no_password(char *s, int n, int rw, void *what)
-{
-	(void)s;
-	(void)n;
-	(void)rw;
-	(void)what;
-	return -1;
-}
-
 static int
 use_key(SSL_CTX *ctx, BIO *in)
 {
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, 0, no_password, 0);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(in, 0, keyfile_no_password,
+	    0);
 	int r = key && SSL_CTX_use_PrivateKey(ctx, key) == 1;
 
 	EVP_PKEY_free(key);
@@ -162,13 +103,14 @@ use_key(SSL_CTX *ctx, BIO *in)
 static int
 use_chain(SSL_CTX *ctx, BIO *in, char const *name)
 {
-	X509 *cert = PEM_read_bio_X509(in, 0, no_password, 0);
+	X509 *cert = PEM_read_bio_X509(in, 0, keyfile_no_password, 0);
 	int r = cert && SSL_CTX_use_certificate(ctx, cert) == 1;
 
 	if (r && X509_cmp_current_time(X509_get0_notAfter(cert)) < 0)
-		tell("a certificate has expired", name, "renew it");
+		keyfile_warn("a certificate has expired", name, "renew it");
 	X509_free(cert);
-	while (r && (cert = PEM_read_bio_X509(in, 0, no_password, 0)) != 0) {
+	while (r && (cert = PEM_read_bio_X509(in, 0, keyfile_no_password,
+	    0)) != 0) {
 		if (SSL_CTX_add0_chain_cert(ctx, cert) != 1) {
 			X509_free(cert);
 			r = 0;
@@ -183,7 +125,7 @@ use_chain(SSL_CTX *ctx, BIO *in, char const *name)
 }
 
 static int
-use(SSL_CTX *ctx, uint8_t const *s, size_t n, char const *name)
+use(SSL_CTX *ctx, char const *s, size_t n, char const *name)
 {
 	BIO *key = BIO_new_mem_buf(s, (int)n);
 	BIO *chain = BIO_new_mem_buf(s, (int)n);
@@ -236,34 +178,44 @@ set_up(SSL_CTX *ctx, char const *ciphers, struct keys *k)
 	    SSL_CTX_set_cipher_list(ctx, ciphers) == 1 ? 1 : -1;
 }
 
+/* 1; -1, told. */
+static int
+use_file(SSL_CTX *ctx, int dir, char const *name)
+{
+	char *s = malloc(KEYS_SIZE);
+	size_t n;
+	int r;
+
+	if (!s)
+		return keyfile_warn(unusable, name, 0);
+	r = keyfile_read(dir, name, s, KEYS_SIZE, &n);
+	if (r == 1) {
+		r = use(ctx, s, n, name);
+		if (r == -1)
+			tell_openssl(name);
+		explicit_bzero(s, n);
+	}
+	free(s);
+	return r;
+}
+
 /* 1 added, 0 not fit for use, -1 nothing is: both told */
 static int
 add(struct keys_source const *from, char const *name, struct keys *k)
 {
 	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
-	uint8_t *s;
-	size_t n;
-	int r;
 
 	if (!ctx || set_up(ctx, from->ciphers, k) == -1) {
 		tell_openssl("control/tlsciphers");
 		SSL_CTX_free(ctx);
 		return -1;
 	}
-	if (slurp(from->dir, name, &s, &n) == -1) {
+	if (use_file(ctx, from->dir, name) == -1) {
 		SSL_CTX_free(ctx);
 		return 0;
 	}
-	r = use(ctx, s, n, name);
-	explicit_bzero(s, n);
-	free(s);
-	if (r == 1) {
-		k->each[k->n++] = ctx;
-		return 1;
-	}
-	tell_openssl(name);
-	SSL_CTX_free(ctx);
-	return 0;
+	k->each[k->n++] = ctx;
+	return 1;
 }
 
 static int
@@ -289,7 +241,7 @@ keys_load(struct keys_source const *from, int strict, struct keys *out)
 
 	out->n = 0;
 	if (r == -1)
-		tell(unusable, ".", 0);
+		keyfile_warn(unusable, ".", 0);
 	else if (!l.n)
 		r = 0;
 	if (r == 1) {

@@ -29,6 +29,7 @@
 #include "lib/packet.h"
 #include "lib/role.h"
 #include "lib/sandbox.h"
+#include "lib/signalpipe.h"
 #include "lib/tlshandover.h"
 #include "tls/settings.h"
 #include "tls/worker.h"
@@ -48,6 +49,7 @@ struct process {
 };
 
 struct tlsd {
+	int signals;
 	int listener;
 	struct settings settings;
 	struct keys_source source;
@@ -61,19 +63,6 @@ struct tlsd {
 	int pause;			/* something failed just now */
 };
 
-static int self[2];
-
-static void
-on_signal(int sig)
-{
-	int e = errno;
-	char c = sig == SIGHUP ? 'h' : sig == SIGCHLD ? 'c' : 't';
-	ssize_t r = write(self[1], &c, 1);
-
-	(void)r;
-	errno = e;
-}
-
 static void
 die(int code, char const *what)
 {
@@ -85,19 +74,13 @@ die(int code, char const *what)
 }
 
 static void
-prepare_signals(void)
+prepare_signals(struct tlsd *d)
 {
 	static int const those[] = { SIGHUP, SIGCHLD, SIGTERM, SIGINT };
-	struct sigaction a;
-	size_t i;
 
-	if (pipe2(self, O_CLOEXEC | O_NONBLOCK) == -1)
+	d->signals = signalpipe_open(those, sizeof those / sizeof *those);
+	if (d->signals == -1)
 		die(EXIT_TEMP, "unable to make a pipe");
-	memset(&a, 0, sizeof a);
-	sigemptyset(&a.sa_mask);
-	a.sa_handler = on_signal;
-	for (i = 0; i < sizeof those / sizeof *those; i++)
-		sigaction(those[i], &a, 0);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -168,7 +151,7 @@ prepare_keys(struct tlsd *d)
 static void
 wait_for_keys(struct tlsd *d)
 {
-	struct pollfd p = { self[0], POLLIN, 0 };
+	struct pollfd p = { d->signals, POLLIN, 0 };
 
 	log_start("warning", "no certificate in tls/: TLS is not offered; "
 	    "SIGHUP when there is one");
@@ -197,8 +180,6 @@ start(struct tlsd *d, unsigned int slot)
 	}
 	if (pid == 0) {
 		close(d->source.dir);
-		close(self[0]);
-		close(self[1]);
 		d->room.slot = slot;
 		worker_run(&w, parent);
 	}
@@ -318,8 +299,8 @@ reload(struct tlsd *d)
 static void
 run(struct tlsd *d)
 {
-	struct pollfd p = { self[0], POLLIN, 0 };
-	char c;
+	struct pollfd p = { d->signals, POLLIN, 0 };
+	int sig;
 
 	for (;;) {
 		start_missing(d);
@@ -327,13 +308,12 @@ run(struct tlsd *d)
 			d->pause = 0;
 			continue;
 		}
-		if (read(self[0], &c, 1) != 1)
-			continue;
-		if (c == 'c')
+		sig = signalpipe_next();
+		if (sig == SIGCHLD)
 			bury(d);
-		else if (c == 'h')
+		else if (sig == SIGHUP)
 			reload(d);
-		else
+		else if (sig)
 			break;
 	}
 	signal_all(d, SIGTERM);
@@ -353,7 +333,7 @@ main(void)
 	    n > WORKERS_MOST ? WORKERS_MOST : (unsigned int)n;
 	if (OPENSSL_init_ssl(0, 0) != 1)
 		die(EXIT_PERM, "unable to initialise OpenSSL");
-	prepare_signals();
+	prepare_signals(&d);
 	prepare_room(&d);
 	prepare_keys(&d);
 	open_all(&d);

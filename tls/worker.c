@@ -15,6 +15,7 @@
 #include "lib/exitcode.h"
 #include "lib/log.h"
 #include "lib/sandbox.h"
+#include "lib/signalpipe.h"
 
 enum {
 	EVENTS = 64,		/* in one turn */
@@ -22,19 +23,6 @@ enum {
 	FDS_EACH = 3,		/* of an offer */
 	TICK = 1000		/* deadlines are looked after so often */
 };
-
-static int hup[2];		/* a byte: no more new ones */
-
-static void
-on_hup(int sig)
-{
-	int e = errno;
-	ssize_t r = write(hup[1], "h", 1);
-
-	(void)r;
-	(void)sig;
-	errno = e;
-}
 
 static void
 die(char const *what)
@@ -45,20 +33,18 @@ die(char const *what)
 	_exit(EXIT_TEMP);
 }
 
-static void
+/* The descriptor that a SIGHUP is to be read from. */
+static int
 prepare_signals(void)
 {
-	struct sigaction a;
+	static int const hup = SIGHUP;
+	int fd = signalpipe_open(&hup, 1);
 
-	if (pipe2(hup, O_CLOEXEC | O_NONBLOCK) == -1)
+	if (fd == -1)
 		die("unable to make a pipe");
-	memset(&a, 0, sizeof a);
-	sigemptyset(&a.sa_mask);
-	a.sa_handler = on_hup;
-	sigaction(SIGHUP, &a, 0);
-	a.sa_handler = SIG_DFL;
-	sigaction(SIGTERM, &a, 0);
-	sigaction(SIGCHLD, &a, 0);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGCHLD, SIG_DFL);
+	return fd;
 }
 
 /* What OpenSSL, malloc and the loop need; every other call kills. */
@@ -106,7 +92,8 @@ add(int epoll, int fd, uint32_t events, void *what)
 static void
 set_up(struct worker *w, struct conns *c)
 {
-	prepare_signals();
+	int signals = prepare_signals();
+
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	c->server = w->keys->each[0];
 	c->room = w->room;
@@ -115,7 +102,7 @@ set_up(struct worker *w, struct conns *c)
 	/* a process that is busy is passed over, of the others one is woken */
 	if (keys_tickets(w->keys, w->tickets) == -1)
 		die("unable to set the keys of tickets");
-	if (c->epoll == -1 || add(c->epoll, hup[0], EPOLLIN, hup) == -1 ||
+	if (c->epoll == -1 || add(c->epoll, signals, EPOLLIN, w) == -1 ||
 	    add(c->epoll, w->listener, EPOLLIN | EPOLLEXCLUSIVE, 0) == -1)
 		die("unable to prepare for events");
 }
@@ -124,6 +111,8 @@ set_up(struct worker *w, struct conns *c)
 static void
 drain(struct worker *w, struct conns *c)
 {
+	while (signalpipe_next())
+		;
 	if (w->listener == -1)
 		return;
 	epoll_ctl(c->epoll, EPOLL_CTL_DEL, w->listener, 0);
@@ -154,7 +143,7 @@ turn(struct worker *w, struct conns *c)
 	for (i = 0; i < n; i++) {
 		if (!e[i].data.ptr)
 			conn_accept(c, w->listener);
-		else if (e[i].data.ptr == hup)
+		else if (e[i].data.ptr == w)
 			drain(w, c);
 		else
 			conn_event(c, e[i].data.ptr, e[i].events);

@@ -261,7 +261,8 @@ def test_broken_key_leaves_the_old_ones_in_force(own, keys, broken):
             (own.home / "tls/bad.pem").chmod(0)
     own.put("default.pem", pem(keys["new"]))
     own.reload("the old certificates stay in force")
-    assert "unable to use a certificate file=bad.pem reason=" in own.log()
+    what = "use a certificate" if broken in ("garbage", "mismatch", "no key") else "read a key"
+    assert f"unable to {what} file=bad.pem reason=" in own.log()
     client, _, _ = connect(own, context(keys["default"][1]))
     # and at a start what is good is used
     own.stop()
@@ -586,6 +587,14 @@ def ticks(pids):
     return total
 
 
+def turns_for_nothing(pids):
+    """Ticks of 10 ms in a time in which nothing comes."""
+    time.sleep(0.5)
+    before = ticks(pids)
+    time.sleep(1.5)
+    return ticks(pids) - before
+
+
 def test_waiting_costs_nothing(own):
     """In no state does the loop turn for nothing."""
     own.start()
@@ -608,11 +617,18 @@ def test_waiting_costs_nothing(own):
     stalled.sendall(b"\x16\3\1")
     offered = Program(own, pair()[1])
     connect(own)
-    time.sleep(0.5)
-    before = ticks(own.workers())
-    time.sleep(1.5)
-    assert ticks(own.workers()) - before <= 20      # of 300: two of them
+    assert turns_for_nothing(own.workers()) <= 20   # of 300: two of them
     offered.close()
+
+
+def test_waiting_for_the_last_connection_costs_nothing(own):
+    own.start()
+    before = set(own.workers())
+    kept = connect(own)
+    own.reload()
+    wait_until(lambda: len(own.workers()) == len(before) + 1, what="one old left")
+    assert turns_for_nothing(before & set(own.workers())) <= 20
+    kept[0].close()
 
 
 def private(pids):
