@@ -185,9 +185,7 @@ idle_one(struct send *s)
 			unused = b;
 	}
 	if (unused && launch(unused) == -1) {
-		line_put("warning: unable to start bin/bounce");
-		line_errno(errno);
-		line_end();
+		line_warning("unable to start bin/bounce", errno);
 		unused->sock = -1;
 		return 0;
 	}

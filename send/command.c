@@ -13,6 +13,7 @@
 #include "send/active.h"
 #include "send/found.h"
 #include "send/reasons.h"
+#include "send/settings.h"
 
 enum {
 	REQUESTS = 64,		/* of one client in one round */
@@ -291,10 +292,11 @@ general(struct send *s, char kind, stralloc *out)
 	}
 	if (kind != 'A' && kind != 'C')
 		return 0;
-	if (kind == 'A')
-		s->hurry = 1;
+	/* what comes next, in this round even, goes by the new settings */
+	if (kind == 'C')
+		settings_reload(s);
 	else
-		s->reload = 1;
+		s->hurry = 1;
 	start(out, 0, 0);
 	return 1;
 }

@@ -77,6 +77,15 @@ line_end(void)
 	start = used;
 }
 
+void
+line_warning(char const *text, int e)
+{
+	line_put("warning: ");
+	line_put(text);
+	line_errno(e);
+	line_end();
+}
+
 /* Whole lines from the front, in one write that a pipe takes as one. */
 static size_t
 chunk(void)

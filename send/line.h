@@ -21,6 +21,8 @@ extern void line_number(uint64_t u);
 extern void line_text(char const *s, size_t n);
 extern void line_end(void);
 extern void line_errno(int e);		/* ": " and what it means */
+/* A line of its own: "warning: ", that, and what it means. */
+extern void line_warning(char const *text, int e);
 
 /* Writes what standard error takes without waiting.  At the end of a
  * program wait is 1: then for up to a second.

@@ -14,7 +14,6 @@
 #include <skalibs/strerr.h>
 
 #include "lib/clock.h"
-#include "lib/control.h"
 #include "lib/exitcode.h"
 #include "lib/home.h"
 #include "send/active.h"
@@ -24,6 +23,7 @@
 #include "send/dest.h"
 #include "send/found.h"
 #include "send/line.h"
+#include "send/settings.h"
 #include "send/state.h"
 
 enum {
@@ -31,7 +31,6 @@ enum {
 	FROM_RSPAWN = 4,
 	NEWS_LSPAWN = 5,
 	NEWS_RSPAWN = 6,
-	MOST_CONCURRENT = 1000,
 	/* so much of each in one round of the loop: no work waits for all of
 	 * another */
 	OPEN = 16,
@@ -39,8 +38,7 @@ enum {
 	ANSWERS = 64,
 	PENDING = 10000,	/* marks, before no more messages are opened */
 	MINUTE = 60000,
-	GOODBYE = 10000,	/* ms that the last marks may take */
-	BOUNCES = 1000		/* an hour to one address */
+	GOODBYE = 10000		/* ms that the last marks may take */
 };
 
 struct service {
@@ -65,57 +63,6 @@ once_a_minute(struct service *v, uint64_t *last)
 		return 0;
 	*last = v->s.now;
 	return 1;
-}
-
-static void
-warn(char const *text, int e)
-{
-	line_put("warning: ");
-	line_put(text);
-	line_errno(e);
-	line_end();
-}
-
-/* A number of control/; the default where the file holds none. */
-static unsigned int
-setting(char const *file, unsigned int value, unsigned int most)
-{
-	if (control_uint(file, &value) == -1)
-		warn(file, errno);
-	return value > most ? most : value;
-}
-
-static int
-load_control(struct send *s)
-{
-	char const *file;
-
-	s->channel[LOCAL].limit = setting("control/concurrencylocal", 10,
-	    MOST_CONCURRENT);
-	s->channel[REMOTE].limit = setting("control/concurrencyremote", 20,
-	    MOST_CONCURRENT);
-	s->lifetime = setting("control/queuelifetime", SCHEDULE_LIFETIME,
-	    UINT32_MAX);
-	s->delaynotice = setting("control/delaynotice", 0, UINT32_MAX);
-	s->bouncelimit = setting("control/bouncelimit", BOUNCES, UINT32_MAX);
-	if (schedule_load("control/retryschedule", &s->schedule) == -1)
-		warn("control/retryschedule stays as it was", errno);
-	if (pace_load(&s->paces, &file) == -1) {
-		line_put("warning: ");
-		line_put(file);
-		line_put(" stays as it was");
-		line_errno(errno);
-		line_end();
-	}
-	return route_load(&s->route);
-}
-
-static void
-reload(struct service *v)
-{
-	if (load_control(&v->s) == -1)
-		warn("unable to reread controls, the old ones stay", errno);
-	dest_reload(&v->s);
 }
 
 /* Since when what is in the queue may not have been tried. */
@@ -151,7 +98,7 @@ scan(struct service *v)
 {
 	if (scan_slice(&v->s.scan, ENTRIES, v->s.scan.first ? found_old :
 	    found_later, &v->s) == -1 && once_a_minute(v, &v->scan_logged))
-		warn("unable to read a directory of queue/mess", errno);
+		line_warning("unable to read a directory of queue/mess", errno);
 }
 
 static int
@@ -221,7 +168,7 @@ marked(struct service *v, struct mark *k, int err)
 	k->ticket = 0;
 	if (err && err != ENOENT && k->kind == 'B') {
 		/* it stays, and we leave it alone until we are restarted */
-		warn("queued is unable to set a message aside", err);
+		line_warning("queued is unable to set a message aside", err);
 		if (m->state && m->id == k->id)
 			m->marks--;
 		free(k);
@@ -229,8 +176,8 @@ marked(struct service *v, struct mark *k, int err)
 	}
 	if (err && err != ENOENT) {
 		if (once_a_minute(v, &v->failed_logged))
-			warn("queued is unable to mark or remove a message, "
-			    "will try again", err);
+			line_warning("queued is unable to mark or remove a "
+			    "message, will try again", err);
 		marks_later(&s->marks, k);
 		if (!v->again_at)
 			v->again_at = s->now + MINUTE;
@@ -252,7 +199,7 @@ queued_away(struct service *v)
 {
 	v->away_at = v->s.now + 1000;
 	if (once_a_minute(v, &v->away_logged))
-		warn("queued does not answer, will try again", errno);
+		line_warning("queued does not answer, will try again", errno);
 }
 
 static void
@@ -327,7 +274,7 @@ signals(struct service *v)
 			retry_all(&v->s);
 			break;
 		case SIGHUP:
-			reload(v);
+			settings_reload(&v->s);
 			break;
 		case SIGCHLD:
 			while (waitpid(-1, 0, WNOHANG) > 0)
@@ -394,17 +341,6 @@ timeout(struct service *v, int more)
 	return when > s->now ? when - s->now : 0;
 }
 
-/* What an administrator asked for by the socket, not by a signal. */
-static void
-orders(struct service *v)
-{
-	if (v->s.reload)
-		reload(v);
-	if (v->s.hurry)
-		retry_all(&v->s);
-	v->s.reload = v->s.hurry = 0;
-}
-
 static void
 react(struct service *v, struct pollfd const *p)
 {
@@ -429,7 +365,9 @@ react(struct service *v, struct pollfd const *p)
 		if (p[ON_BOUNCERS + i].revents)
 			bouncer_answer(s, &s->bouncer[i]);
 	command_react(s, p + ON_COMMANDS);
-	orders(v);
+	if (s->hurry)
+		retry_all(s);
+	s->hurry = 0;
 }
 
 /* One round of everything.  1: there is more to do at once. */
@@ -585,7 +523,7 @@ main(void)
 	raise_limits();
 	init_send(&v.s);
 	open_files(&v);
-	if (load_control(&v.s) == -1)
+	if (settings_load(&v.s) == -1)
 		strerr_diefu1sys(EXIT_TEMP, "read control files");
 	v.signals = catch_signals();
 	loop(&v);

@@ -172,7 +172,7 @@ struct send {
 	size_t idle;
 	uint64_t rate_at;	/* when a rate allows more; 0: none waits */
 	uint64_t ticket;	/* of the next request to queued */
-	int reload, hurry;	/* an administrator asked for it */
+	int hurry;		/* an administrator wants all tried */
 	int exiting;
 	uint64_t now;		/* monotonic milliseconds */
 	uint64_t mark_at;	/* when to mark what is done; 0: nothing */

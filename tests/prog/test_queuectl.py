@@ -230,6 +230,36 @@ def test_retry_of_a_recipient_of_a_held_or_frozen_message_tries_nothing(sender):
     assert tried(sender)[count:] == ["y@cold.example", "x@far.example"]
 
 
+def talk(sender, *packets):
+    """The answers to these packets, which send finds all at once."""
+    c = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    c.connect(str(sender.home / "socket/send/send"))
+    c.settimeout(10)
+    c.send(b"S\0")
+    c.recv(1000)                # let in
+    pid = sender.pid("send")
+    os.kill(pid, signal.SIGSTOP)
+    for p in packets:
+        c.send(p)
+    os.kill(pid, signal.SIGCONT)
+    answers = [c.recv(1000) for _ in packets]
+    c.close()
+    return answers
+
+
+def test_an_order_right_behind_a_rereading_goes_by_the_new_files(sender):
+    """As of a thaw, whose retry send finds in the same round."""
+    sender.up()
+    ctl(sender, "freeze", "far.example")
+    number = sender.mail("x@far.example", "y@cold.example")
+    sender.logged("deferral: cold")
+    until(lambda: "waiting" in ctl(sender, "list", number))
+    at = sender.read(number).raw.index(b"Tx@far.example")
+    sender.control("frozen", "")
+    assert talk(sender, b"C\0", b"T\0%d\0%d\0" % (number, at)) == [b"0\x000\0", b"%d\x000\0" % number]
+    sender.logged("deferral: not_today")
+
+
 def test_retry_of_one_recipient_each_of_many_messages(sender):
     """More than may be open at once: none is lost, none tried twice."""
     sender.start()
