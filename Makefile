@@ -97,8 +97,7 @@ rules/listen: rules/behind.o rules/server.o rules/launch.o rules/balancers.o rul
 queue/inject: queue/header.o queue/complete.o
 queue/qread: queue/listing.o
 queue/qstat: queue/listing.o
-queue/queue: queue/given.o
-queue/qmqpc: queue/given.o queue/netstring.o
+queue/qmqpc: queue/netstring.o
 queue/qmqpd queue/qmtpd: queue/netmail.o queue/netstring.o
 queue/queuectl: queue/look.o queue/listing.o queue/orders.o queue/show.o queue/moving.o \
 	queue/inspect.o

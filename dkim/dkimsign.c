@@ -18,6 +18,7 @@
 #include "lib/enqueue.h"
 #include "lib/errortext.h"
 #include "lib/exitcode.h"
+#include "lib/given.h"
 #include "lib/home.h"
 #include "lib/log.h"
 #include "lib/sender.h"
@@ -169,7 +170,7 @@ static int
 read_message(void)
 {
 	static char buf[65536];
-	ssize_t r;
+	ssize_t r = 0;
 	int code = 0;
 
 	if (spool_open(&m.spool, ROOM) == -1)
@@ -177,18 +178,10 @@ read_message(void)
 	m.in_head = 1;
 	sha256_init(&m.sha);
 	canon_begin(&m.canon, hash, &m.sha);
-	while (!code) {
-		r = read(0, buf, sizeof buf);
-		if (r == -1 && errno == EINTR)
-			continue;
-		if (r == -1)
-			return QUEUE_READ;
-		if (r == 0)
-			break;
+	while (!code && (r = given_read(0, buf, sizeof buf)) > 0)
 		code = take_piece(buf, (size_t)r);
-	}
 	canon_end(&m.canon);
-	return code;
+	return r == -1 ? QUEUE_READ : code;
 }
 
 /* Does control/dkim name the domain?  1, 0, -1. */

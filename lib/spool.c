@@ -30,7 +30,7 @@ move(struct spool *s)
 {
 	char const *dir = getenv("TMPDIR");
 	char buf[16384];
-	off_t at = s->room;
+	off_t at = 0;
 	ssize_t r = 0;
 	int fd;
 

@@ -17,7 +17,7 @@
 #include "lib/ipaddr.h"
 #include "lib/limits.h"
 #include "lib/log.h"
-#include "queue/given.h"
+#include "lib/given.h"
 #include "queue/netmail.h"
 #include "queue/netstring.h"
 

@@ -9,7 +9,7 @@
 #include "lib/enqueue.h"
 #include "lib/home.h"
 #include "lib/log.h"
-#include "queue/given.h"
+#include "lib/given.h"
 
 char const *PROG = "queue";
 

@@ -81,7 +81,7 @@ handover_exec(char const *program, int message, stralloc const *envelope)
 {
 	extern char **environ;
 	char *argv[2] = { (char *)program, 0 };
-	int fd = intake_memory(envelope->s, envelope->len, "", 1);
+	int fd = intake_file(envelope->s, envelope->len, "", 1);
 
 	if (fd == -1)
 		return QUEUE_MEMORY;
@@ -112,7 +112,7 @@ handover_run(char const *program, int message, stralloc const *envelope,
 	extern char **environ;
 	char const *argv[2] = { program, 0 };
 	struct spawn_fd fds[4] = { { message, 0 }, { -1, 1 } };
-	int fd = intake_memory(envelope->s, envelope->len, "", 1);
+	int fd = intake_file(envelope->s, envelope->len, "", 1);
 	int null = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
 	unsigned int n = 2;
 	int code = QUEUE_MEMORY;

@@ -56,7 +56,7 @@ struct judge {
 	int error;		/* errno of trouble: no verdict */
 };
 
-/* *j is all zero.  envelope: as intake_envelope gives it.  Opens the rules
+/* *j is all zero.  envelope: as given_envelope gives it.  Opens the rules
  * and judges envelope, client and size.  1, -1.
  */
 extern int judge_start(struct judge *j, char const *rules,

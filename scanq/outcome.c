@@ -192,7 +192,7 @@ quarantine(struct report *r, struct intake *i)
 		return QUEUE_MEMORY;
 	fd = intake_file(lines.s, lines.len, i->message, i->size);
 	if (fd == -1)
-		return trouble("unable to write to memory", errno,
+		return trouble("unable to copy the message", errno,
 		    QUEUE_MEMORY);
 	code = handover_run(program.s, fd, &env, 0);
 	close(fd);

@@ -38,7 +38,7 @@ ownmail_send(stralloc const *text, stralloc const *env)
 	int code = handover_next(&program), fd;
 
 	if (!code) {
-		fd = intake_memory(text->s, text->len, "", 0);
+		fd = intake_file(text->s, text->len, "", 0);
 		code = fd == -1 ? QUEUE_MEMORY :
 		    handover_run(program.s, fd, env, 1);
 		if (fd != -1)

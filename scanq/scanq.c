@@ -12,6 +12,7 @@
 #include "lib/enqueue.h"
 #include "lib/errortext.h"
 #include "lib/exitcode.h"
+#include "lib/given.h"
 #include "lib/home.h"
 #include "lib/log.h"
 #include "scanq/outcome.h"
@@ -66,10 +67,10 @@ read_all(struct report *r)
 	if (report_received(&line, r->now) == -1)
 		return QUEUE_MEMORY;
 	/* without the LF: blanks follow, and an LF at the end of the room */
-	code = intake_read(&intake, 0, line.s, line.len - 1);
+	code = intake_read(&intake, line.s, line.len - 1);
 	stralloc_free(&line);
 	if (!code)
-		code = intake_envelope(1, &envelope);
+		code = given_envelope(&envelope);
 	if (code) {
 		log_start("warning", "unable to read the message");
 		log_number("code", (uint64_t)code);

@@ -104,6 +104,13 @@ def test_where_large_messages_are_kept_is_no_good(scanq, what):
         assert r.code == 0 and lines(r.queued[0])[1] == large, (r.code, r.log)
 
 
+def test_large_message_goes_whole_into_quarantine(scanq):
+    large = BAD + "\n" + ("y" * 75 + "\n") * 30000
+    r = scanq.run(large)
+    assert r.code == 0 and b"Tquarantine@" in (r.queued[0] / "envelope").read_bytes(), r.log
+    assert (r.queued[0] / "message").read_bytes().endswith(b"\n" + large.encode())
+
+
 @pytest.mark.parametrize("make", [
     lambda p: p.write_text(""), lambda p: p.mkdir(), lambda p: os.mkfifo(p),
     lambda p: p.symlink_to("/nonexistent"), lambda p: p.symlink_to(p)])

@@ -1,4 +1,4 @@
-#include "queue/given.h"
+#include "lib/given.h"
 
 #include <errno.h>
 #include <string.h>
@@ -41,7 +41,7 @@ envelope_ends(char const *env, size_t n, size_t *start, int *code)
 			return -1;
 		if (!nul)
 			return 0;
-		*start = nul + 1 - env;
+		*start = (size_t)(nul + 1 - env);
 	}
 	return 0;
 }
@@ -58,7 +58,7 @@ given_envelope(stralloc *env)
 		r = given_read(1, buf, sizeof buf);
 		if (r <= 0)
 			return QUEUE_READ;
-		if (!stralloc_catb(env, buf, r))
+		if (!stralloc_catb(env, buf, (size_t)r))
 			return QUEUE_MEMORY;
 		if (env->len > LIMIT_ENVELOPE)
 			return QUEUE_REFUSED;
