@@ -264,7 +264,6 @@ login_run(io *i, struct pop3login *l)
 	if (greet(i, l) == -1)
 		return -1;
 	for (count = 0; count < COMMANDS; count++) {
-		io_deadline(i, l->timeout);
 		r = io_line(i, &line, &n, LINE);
 		if (r == 1)
 			r = command(i, l, line, n);

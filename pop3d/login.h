@@ -18,7 +18,7 @@ struct pop3login {
 	int apop;		/* the greeting shows the stamp */
 	int allowed;		/* may a password be sent over this line? */
 	unsigned int delay;	/* seconds between logins, for CAPA; 0: none */
-	unsigned int timeout;	/* seconds for each command */
+	unsigned int timeout;	/* seconds for all of it */
 	/* Answers STLS, encrypts the connection, and points io at the clear
 	 * side.  1; 0 refused, the client has been told; -1 it is over.
 	 * Null where there is no TLS, or already is.

@@ -43,7 +43,8 @@
 #define USAGE "popup hostname checkpassword prog..."
 
 enum {
-	TIMEOUT = 120,		/* nobody is known yet: be short */
+	TIMEOUT = 120,		/* in all: nobody is known yet */
+	ANSWER = 60,		/* until the client has taken the last word */
 	RECORD = 3,		/* descriptor of a checkpassword program */
 	TLS_SAYS = 8192		/* bytes that we hear about a connection */
 };
@@ -315,7 +316,7 @@ conclude(io *i, pid_t pid)
 		if (errno != EINTR)
 			return;
 	code = WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_TEMP;
-	io_deadline(i, TIMEOUT);
+	io_deadline(i, ANSWER);
 	if (code == 1 || code == 3)	/* vchkpw's is 3 */
 		say(i, "-ERR [AUTH] authorization failed\r\n");
 	else if (code != 0)
@@ -376,6 +377,10 @@ read_settings(struct pop3login *l)
 		strerr_warnwusys("read control/apop");
 	if (control_uint("control/pop3logindelay", &l->delay) == -1)
 		strerr_warnwusys("read control/pop3logindelay");
+	if (control_uint("control/timeoutpop3login", &l->timeout) == -1)
+		strerr_warnwusys("read control/timeoutpop3login");
+	if (!l->timeout)
+		l->timeout = 1;
 	l->apop = apop == 1;
 	l->allowed = is_encrypted() || plaintext_allowed();
 }

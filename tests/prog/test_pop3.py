@@ -187,6 +187,24 @@ def test_commands_without_a_login_end(pop):
     assert c.process.wait(5) == 0
 
 
+def test_a_client_that_keeps_talking_has_no_more_time(pop):
+    (pop.home / "control/timeoutpop3login").write_text("2\n")
+    c = pop()
+    said = b"+OK\r\n"
+    commands = 0
+    while said == b"+OK\r\n":
+        commands += 1
+        try:
+            c.say(b"UTF8")
+        except BrokenPipeError:
+            pass
+        said = c.line()
+        time.sleep(0.2)
+    # all 30 would have been 6 seconds
+    assert said == b"-ERR timeout\r\n" and 2 < commands < 30, commands
+    assert c.process.wait(10) == 0
+
+
 def test_popup_has_no_rights_while_it_talks(pop):
     c = pop()
     c.say(b"USER x")
