@@ -115,7 +115,7 @@ def test_doors_are_open_to_those_they_are_for(nets, harden):
     harden("--confirm")
     assert harden("--check", "--lan", "192.168.77.0/24", "--ssh", "22", "firewall").returncode == 0
     conf = (harden.root / "etc/nftables.conf").read_text()
-    assert conf.count("harden/firewall.nft") == 1
+    assert conf.count("harden/firewall.nf") == 1
     # what is loaded at boot is what is in force
     before = nets.run("srv", "nft", "list", "table", "inet", "postern").stdout
     nets.run("srv", "nft", "flush", "ruleset")
@@ -124,7 +124,20 @@ def test_doors_are_open_to_those_they_are_for(nets, harden):
     # all the way back
     harden("--revert")
     assert nets.open_ports("net") == everything
-    assert "firewall.nft" not in (harden.root / "etc/nftables.conf").read_text()
+    assert "firewall.nf" not in (harden.root / "etc/nftables.conf").read_text()
+
+
+def test_other_tables_are_loaded_at_boot_when_the_suite_is_gone(nets, harden):
+    conf = harden.root / "etc/nftables.conf"
+    conf.write_text("#!/usr/sbin/nft -f\ntable inet mine { }\n"
+                    f'include "{harden.home}/state/harden/firewall.nft"\n')     # as it once was
+    harden("--apply", "--lan", "192.168.77.0/24", "--ssh", "22", "firewall")
+    harden("--confirm")
+    assert conf.read_text().count("include") == 1
+    shutil.rmtree(harden.home / "state")
+    nets.run("srv", "nft", "flush", "ruleset")
+    nets.run("srv", "nft", "-f", conf)
+    assert nets.run("srv", "nft", "list", "tables").stdout == "table inet mine\n"
 
 
 def test_odd_packets_and_forged_sources_are_dropped(nets, harden):
@@ -192,6 +205,61 @@ def test_ipv6_neighbours_and_strangers(nets, harden):
                         f"('{address}', {port}), 2)", check=False).returncode == 0
     assert reaches("lan", "fd00:77::1", 2525) and reaches("lan", "fd00:77::1", 2222)
     assert reaches("net", "2a00:77::1", 2525) and not reaches("net", "2a00:77::1", 2222)
+    harden("--revert")
+
+
+QUESTION = """
+import socket, sys
+def said(s, wanted):
+    try:
+        while True:
+            if wanted(s.recv(2000)):
+                return True
+    except TimeoutError:
+        return False
+device = socket.if_nametoindex("netc")
+hear = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x86dd))
+hear.bind(("netc", 0))
+hear.settimeout(5)
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_HOPOPTS, b"\\x3a\\0\\5\\2\\0\\0\\1\\0")
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, device)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
+# a general query: who listens to what, within 100 ms
+s.sendto(b"\\x82\\0\\0\\0\\0\\x64\\0\\0" + bytes(16) + b"\\2\\x7d\\0\\0", ("ff02::1", 0, 0, device))
+# 14 bytes of Ethernet, 40 of IPv6, 8 of options; type 143 is a report
+if not said(hear, lambda p: p[62:63] == b"\\x8f"):
+    sys.exit("no report")
+"""
+
+
+def test_ipv6_switches_and_dhcp_servers_are_heard(nets, harden):
+    """RFC 4890 4.4.1: a switch that asks who listens, and hears nobody, passes no
+    neighbour solicitations on; a DHCP server answers from another address than the
+    one that was asked."""
+    end = time.monotonic() + 20         # until addresses of the link may be used
+    while "tentative" in nets.run("net", "ip", "-6", "addr", "show", "dev", "netc").stdout + \
+            nets.run("srv", "ip", "-6", "addr", "show", "dev", "nets").stdout:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    harden("--apply", "--lan", "192.168.77.0/24", "--ssh", "22", "firewall")
+    r = nets.run("net", "/usr/bin/python3", "-c", QUESTION, check=False)
+    assert r.returncode == 0, r.stderr
+    out = nets.run("srv", "ip", "-6", "-o", "addr", "show", "dev", "nets", "scope", "link").stdout
+    link = re.search(r"inet6 (fe80:[0-9a-f:]+)", out).group(1)
+    client = subprocess.Popen(
+        ["ip", "netns", "exec", nets.names["srv"], "/usr/bin/python3", "-c",
+         "import socket; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(('::', 546));"
+         "s.settimeout(5); print('up', flush=True); print(s.recv(100))"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    nets.processes.append(client)
+    assert client.stdout.readline() == "up\n"
+    for port in 53, 547:
+        nets.run("net", "/usr/bin/python3", "-c",
+                 "import socket; s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM);"
+                 f"s.bind(('::', {port})); s.sendto(b'from {port}', ('{link}', 546, 0,"
+                 "socket.if_nametoindex('netc')))")
+    assert client.stdout.readline() == "b'from 547'\n"     # and nobody else's
     harden("--revert")
 
 
