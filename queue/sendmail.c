@@ -9,12 +9,14 @@
 #include "lib/exitcode.h"
 #include "lib/home.h"
 
-#define USAGE "sendmail [-t] [-f sender] [-F name] [-bs | -bp] [recipient ...]"
+#define USAGE "sendmail [-t] [-f sender] [-F name] [-bs | -bp | -bi] " \
+	"[recipient ...]"
 
 char const *PROG = "sendmail";
 
 struct request {
-	char const *mode;	/* of -b: m deliver, s SMTP, p print queue */
+	char const *mode;	/* of -b: m deliver, s SMTP, p print queue,
+				 * i "newaliases" */
 	char const *sender;
 	int header;		/* -t */
 };
@@ -129,11 +131,15 @@ main(int argc, char const *const *argv)
 	char const *own[2] = { 0, 0 };
 	char const *slash = argc ? strrchr(argv[0], '/') : 0;
 	struct request r = { .mode = "m" };
+	char const *name = !argc ? "" : slash ? slash + 1 : argv[0];
 	int n;
 
-	if (argc && !strcmp(slash ? slash + 1 : argv[0], "mailq"))
+	if (!strcmp(name, "mailq"))
 		run("qread", own);
 	n = parse_options(&r, argc, argv);
+	/* .qmail files are not compiled: there is nothing to be done */
+	if (!strcmp(r.mode, "i") || !strcmp(name, "newaliases"))
+		return EXIT_DONE;
 	if (!strcmp(r.mode, "s"))
 		smtp();
 	if (!strcmp(r.mode, "p"))

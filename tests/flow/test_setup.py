@@ -1,4 +1,5 @@
 import contextlib
+import fcntl
 import pathlib
 import poplib
 import re
@@ -87,12 +88,18 @@ class Machine:
 
 
 @contextlib.contextmanager
-def watched_arguments():
-    """What ps would show meanwhile, of setup's own programs."""
+def watched_arguments(home):
+    """What ps would show meanwhile, of setup's own programs; vadddomain, which
+    wants users/lock, does not get it before it has been seen."""
     seen, done = set(), threading.Event()
+    (home / "users").mkdir()
+    lock = open(home / "users/lock", "w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
 
     def watch():
         while not done.wait(0.02):
+            if any("vadddomain" in a for a in seen):
+                lock.close()
             for f in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
                 try:
                     seen.add(f.read_bytes().decode(errors="replace"))
@@ -105,6 +112,7 @@ def watched_arguments():
     finally:
         done.set()
         t.join()
+        lock.close()
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +120,7 @@ def machine():
     place = pathlib.Path(tempfile.mkdtemp(prefix="postern-setup."))
     place.chmod(0o755)
     m = Machine(place)
-    with watched_arguments() as m.arguments:
+    with watched_arguments(m.home) as m.arguments:
         m.first = m.setup("Example.COM")
     if SYSTEMD:
         m.mailctl("start")
@@ -255,6 +263,37 @@ def test_port_of_another_program_is_named(machine):
     assert r.returncode == 111
     assert f"port {machine.smtp} is taken by another program" in r.stderr
     assert machine.mailctl("start").returncode == 0
+
+
+def test_programs_here_find_a_sendmail_unless_there_is_one(machine, scratch):
+    """Only for the installation that the tree is for; in a /usr of its own."""
+    conf = machine.tree / "conf-home"
+    was = conf.read_text()
+    links = "/usr/sbin/sendmail /usr/bin/mailq /usr/bin/newaliases"
+    script = (f"for d in sbin bin; do mkdir {scratch}/$d && mount -t tmpfs none {scratch}/$d &&"
+              f" mkdir {scratch}/$d/upper {scratch}/$d/work && mount -t overlay -o lowerdir=/usr/$d,"
+              f"upperdir={scratch}/$d/upper,workdir={scratch}/$d/work none /usr/$d; done &&"
+              f" rm -f {links}; [ $1 = none ] || ln -s true /usr/sbin/sendmail; shift; \"$@\";"
+              f" code=$?; readlink {links} >{scratch}/links; exit $code")
+
+    def run(there):
+        for d in "sbin", "bin":
+            postern.wipe(scratch / d)
+        r = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", there,
+                            *machine.command("--no-scan", "--no-start", "example.com")],
+                           text=True, capture_output=True, timeout=600)
+        assert r.returncode == 0, r.stderr
+        return "Programs on this machine" in r.stderr, \
+            (scratch / "links").read_text().splitlines()
+    try:
+        # a second installation
+        assert run("none") == (False, [])
+        conf.write_text(f"{machine.home}\n")
+        ours = f"{machine.home}/bin/sendmail"
+        assert run("none") == (False, [ours] * 3)
+        assert run("other") == (True, ["true"])
+    finally:
+        conf.write_text(was)
 
 
 def test_scanner_is_put_before_the_queue(machine, scratch):

@@ -330,6 +330,15 @@ def test_qread_and_qstat(scratch):
         q.stop()
 
 
+def test_newaliases_has_nothing_to_do(running):
+    """Debian Policy 11.6: who brings a sendmail brings a newaliases."""
+    os.symlink("sendmail", running.home / "bin/newaliases")
+    for command in ["newaliases"], ["newaliases", "-v"], ["sendmail", "-bi"]:
+        r = running.run(*command)
+        assert (r.returncode, r.stdout, r.stderr) == (0, b"", b"")
+    assert running.run("sendmail", "-bx").returncode == 100
+
+
 def test_mailq_is_qread(running):
     os.symlink("sendmail", running.home / "bin/mailq")
     assert running.run("mailq").stdout == running.run("sendmail", "-bp").stdout == \
