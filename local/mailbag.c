@@ -67,7 +67,7 @@ struct bag {
 	uint64_t size;		/* of this message */
 };
 
-/* "./Maildir/.Folder/" belongs to "./Maildir". */
+/* "./Maildir/.Folder/" belongs to "Maildir", "./.Hidden/" to nothing else. */
 static void
 find_root(struct delivery const *d, char const *path, struct bag *b)
 {
@@ -79,6 +79,8 @@ find_root(struct delivery const *d, char const *path, struct bag *b)
 	if (!strncmp(path, d->home, n) && path[n] == '/' &&
 	    !strncmp(path + n + 1, d->box->dir, m) && path[n+1+m] == '/')
 		path += n + m + 2;
+	while (!strncmp(path, "./", 2) && path[2])
+		path += 2;
 	if (*path == '/' || strstr(path, "../") ||
 	    strlen(path) >= sizeof b->root)
 		return;

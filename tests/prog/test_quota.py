@@ -121,6 +121,17 @@ def test_the_mailboxs_own_file_is_no_way_around_the_quota(domain, line):
     assert domain.to(body=body(1000)) == 100
 
 
+@pytest.mark.parametrize("line", ["./.Spam/", "././.Spam/", "{home}/joe/.Spam/", "./.Spam/.Old/"])
+def test_a_hidden_maildir_beside_the_mailbox_is_one_of_its_own(domain, line):
+    place = maildir(domain.home / "joe/.Spam")
+    maildir(place / ".Old")
+    domain.write(".qmail", line.format(home=domain.home) + "\n", where=domain.home / "joe")
+    domain.limits(joe=b"1000S")
+    assert domain.to() == 0
+    assert (place / "maildirsize").read_text().startswith("1000S\n")
+    assert domain.to(body=body(1000)) == 100
+
+
 @pytest.mark.parametrize("end", ["", "/", "/Maildir/"])
 def test_a_catch_all_of_vpopmails_has_its_owners_quota(domain, end):
     domain.write(".qmail-default", f"| /x/vdelivermail '' {domain.home}/joe{end}\n")
