@@ -264,6 +264,7 @@ msgfile_read(int fd, struct msgfile *m, stralloc *env, char const **why)
 	if (!parse_end(tail + n - MSGFILE_END, &got))
 		return damaged(why, "end record damaged");
 	if (got.envelope > LIMIT_ENVELOPE + PREFIX ||
+	    got.envelope > size - MSGFILE_END ||
 	    got.body != size - MSGFILE_END - got.envelope)
 		return damaged(why, "lengths do not fit the file");
 	r = read_envelope(fd, &got, env, tail, n);

@@ -135,9 +135,29 @@ test_names(void)
 	    !msgfile_id("17000000001234560071", 20, &id), "names without id");
 }
 
+/* Sums that fit, and lengths that fit only because they overflow. */
+static int
+overflow(uint64_t envelope)
+{
+	int fd = make_file();
+	char end[MSGFILE_END];
+	off_t size = sizeof body - 1 + env.len;
+
+	m.envelope = envelope;
+	m.body = size - envelope;
+	msgfile_end(end, &m);
+	if (pwrite(fd, end, sizeof end, size) != sizeof end)
+		return 1;
+	return reads(fd);
+}
+
 static void
 test_malformed(void)
 {
+	make_envelope(3);
+	ok(overflow(env.len) == 1, "lengths that fit");
+	ok(overflow(sizeof body + env.len) == 0 && overflow(100000) == 0,
+	    "an envelope longer than its file is damage");
 	msgfile_envelope(&env, 1, 2, "x");
 	stralloc_catb(&env, "F\0", 2);
 	ok(reads(make_file()) == 0, "no recipient is no message");
