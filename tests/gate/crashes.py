@@ -2,6 +2,7 @@
 then everything that was acknowledged has to arrive."""
 import collections
 import re
+import shutil
 import subprocess
 import time
 import types
@@ -63,6 +64,11 @@ class Crashes(GateSuite):
         (self.home / "control/timeoutremote").write_text("5\n")
         self.socket = types.SimpleNamespace(socket=str(self.home / "socket/queue/queued"))
         self.cases = 0
+
+    def replace(self, program, path):
+        """Behind the script that is called so."""
+        (self.work / program).unlink()
+        shutil.copy(path, self.work / program)
 
     @staticmethod
     def rcpt(session, line):

@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+import mutants
 from crashes import PROGRAMS, Crashes, faults, inject
 
 # what no quick run may leave out
@@ -25,12 +26,44 @@ ALWAYS = {
 }
 
 
+# mutant: the fault that it does not survive, at one of the first calls of the
+# kind, and what shows
+MUTANTS = {
+    "a message that has no name in the queue is acknowledged":
+        ("worker", "renameat2", "EIO", "lost: "),
+    "a dead worker has no successor":
+        ("worker", "fsync", "KILL", "waited 10 s in vain: not acknowledged"),
+    "a message that could not be written counts as delivered":
+        ("local", "write", "ENOSPC", "torn at joe's: "),
+    "a message without a name in new/ counts as delivered": ("local", "linkat", "EIO", "lost: "),
+    "what a dead local had counts as delivered": ("local", "linkat", "KILL", "lost: "),
+    "what a dead remote had counts as delivered": ("remote", "sendto", "KILL", "lost: "),
+    "what a dead spawner had counts as delivered": ("lspawn", "sendmsg", "KILL", "lost: "),
+    "what a dead connection had counts as delivered": ("remote", "sendto", "EIO", "lost: "),
+    "a bounce that could not be queued counts as queued":
+        ("bounce", "write", "EDQUOT", "lost: "),
+}
+ORDINALS = 10
+
+
 @pytest.fixture
-def suite(scratch):
-    s = Crashes(scratch)
-    s.start("queued", "send")
-    yield s
-    s.stop()
+def crashes(scratch):
+    made = []
+
+    def make(change=None):
+        s = Crashes(scratch)
+        made.append(s)
+        if change:
+            change(s)
+        return s.start("queued", "send")
+    yield make
+    for s in made:
+        s.stop()
+
+
+@pytest.fixture
+def suite(crashes):
+    return crashes()
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
@@ -50,3 +83,19 @@ def test_of(suite, program, full, note):
     note(f"{len(every)} faults, {len(chosen)} tried, {len(missed)} not reached, {len(wrong)} wrong")
     assert not wrong, "\n".join(wrong)
     assert len(missed) <= len(chosen) / 5, missed
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant(crashes, scratch, note, name):
+    program, call, what, shows = MUTANTS[name]
+    suite = crashes(mutants.make(name, scratch))
+    assert not suite.case(program, ""), "goes wrong by itself"
+    for n in range(1, ORDINALS + 1):
+        bad = suite.case(program, inject(call, n, what))
+        if any(b.startswith(shows) for b in bad):
+            note(f"{program} {call} {n} {what}: {bad[0].splitlines()[0]}")
+            return
+        if bad:
+            suite.fresh()
+    pytest.fail(f"nobody noticed {what} at the first {ORDINALS} {call} of {program}")

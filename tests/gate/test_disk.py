@@ -6,6 +6,7 @@ import time
 import pytest
 
 import disk
+import mutants
 from disk import run, umount
 from gatesuite import GateSuite, empty_tree, until
 from mail import Ledger
@@ -22,9 +23,11 @@ def cpu(pid):
 
 
 class Full:
-    def __init__(self, scratch, queue="", mailboxes="", **control):
+    def __init__(self, scratch, queue="", mailboxes="", change=None):
         """queue, mailboxes: options of a tmpfs for them, if any."""
-        self.suite = s = GateSuite(scratch / "home", scratch / "users", **control)
+        self.suite = s = GateSuite(scratch / "home", scratch / "users")
+        if change:
+            change(s)
         self.ledger = Ledger()
         self.mounts = []
         (s.queue / "trigger").unlink()
@@ -74,15 +77,15 @@ def full_disk(scratch):
         f.close()
 
 
-def test_queue_without_room(full_disk):
-    f = full_disk(queue="size=700k,mode=755")
+def without_room(make, change=None):
+    f = make(queue="size=700k,mode=755", change=change)
     s = f.suite.start("queued", "smtpd")
     codes = []
     while not codes or codes[-1] == 250 and len(codes) < 100:
         codes.append(f.send())
     assert codes[-1] in (451, 452) and len(codes) > 5, codes
     assert f.send() in (451, 452)
-    until(lambda: not f.in_tmp())
+    until(lambda: not f.in_tmp(), say=lambda: f"in tmp/: {f.in_tmp()}")
     assert len(s.in_queue()) == len(f.ledger)
     s.start("send")
     s.wait_empty()
@@ -91,12 +94,18 @@ def test_queue_without_room(full_disk):
     f.all_delivered_once()
 
 
-def test_queue_without_inodes(full_disk):
-    f = full_disk(queue="size=8m,mode=755,nr_inodes=4000")
+def test_queue_without_room(full_disk):
+    without_room(full_disk)
+
+
+def without_inodes(make, change=None):
+    f = make(queue="size=8m,mode=755,nr_inodes=4000", change=change)
     s = f.suite.start("queued", "smtpd", "send")
     assert f.send() == 250
     run("mount", "-o", "remount,nr_inodes=200", s.queue)
-    until(lambda: f.send() in (451, 452), 5)
+    codes = []
+    until(lambda: codes.append(f.send()) or codes[-1] != 250, 5)
+    assert codes[-1] in (451, 452), codes[-1]
     assert not f.in_tmp()
     run("mount", "-o", "remount,nr_inodes=4000", s.queue)
     until(lambda: f.send() == 250, 5)
@@ -104,19 +113,28 @@ def test_queue_without_inodes(full_disk):
     f.all_delivered_once()
 
 
-def test_mailbox_without_room(full_disk):
-    f = full_disk(mailboxes="size=200k,mode=755")
+def test_queue_without_inodes(full_disk):
+    without_inodes(full_disk)
+
+
+def mailbox_without_room(make, change=None):
+    f = make(mailboxes="size=200k,mode=755", change=change)
     s = f.suite.start("queued", "smtpd", "send")
     filler = s.mailboxes / "filler"
     filler.write_bytes(b"x" * 140000)
     for _ in range(5):
         assert f.send() == 250
-    until(lambda: "deferral: " in s.log("send"))
+    until(lambda: "deferral: " in s.log("send") or not s.in_queue())
+    assert not (torn := s.boxes(f.ledger)["joe"].torn), f"torn: {torn}"
     assert s.in_queue()
     filler.unlink()
     s.hurry()
     s.wait_empty()
     f.all_delivered_once()
+
+
+def test_mailbox_without_room(full_disk):
+    mailbox_without_room(full_disk)
 
 
 def test_read_only_queue(full_disk):
@@ -141,16 +159,21 @@ def test_read_only_queue(full_disk):
 
 @pytest.fixture
 def failing(scratch, full):
+    made = []
     if not full and not disk.possible():
         pytest.skip("no FUSE or no loop devices here: no disk failed")
-    p = PowerCut(scratch, "ext4", 2)
-    yield p
-    p.disk.close()
+
+    def make(change=None):
+        made.append(PowerCut(scratch, "ext4", 2, change))
+        return made[-1]
+    yield make
+    for p in made:
+        p.disk.close()
 
 
-def test_a_write_that_fails_is_not_acknowledged(failing):
+def one_failing_write(make, change=None):
     """One block: the second attempt of the client is whole, and the only one."""
-    p = failing
+    p = make(change)
 
     def traffic():
         s = p.suite.start("queued", "smtpd")
@@ -169,8 +192,12 @@ def test_a_write_that_fails_is_not_acknowledged(failing):
     p.record(traffic)
 
 
-def test_a_dead_disk_acknowledges_nothing_and_loses_nothing(failing):
-    p = failing
+def test_a_write_that_fails_is_not_acknowledged(failing):
+    one_failing_write(failing)
+
+
+def dead_disk(make, change=None):
+    p = make(change)
 
     def traffic():
         s = p.suite.start("queued", "smtpd")
@@ -193,3 +220,29 @@ def test_a_dead_disk_acknowledges_nothing_and_loses_nothing(failing):
     # another machine gets the disk
     _, found = p.replay(6, drain_each=1)
     assert not found, p.report(0, found)
+
+
+def test_a_dead_disk_acknowledges_nothing_and_loses_nothing(failing):
+    dead_disk(failing)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name, where, shows", [
+    ("a queue without room is the message's fault", without_room, "55[0-9]"),
+    ("a queue without room is the message's fault", without_inodes, "55[0-9]"),
+    ("an unfinished file stays", without_room, "in tmp/: "),
+    ("a message that could not be written counts as delivered", mailbox_without_room, "torn: ")])
+def test_mutant_on_a_full_disk(full_disk, scratch, note, name, where, shows):
+    red(full_disk, scratch, note, name, where, shows)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("where", [one_failing_write, dead_disk])
+def test_mutant_on_a_disk_that_fails(failing, scratch, note, where):
+    red(failing, scratch, note, "a sync that failed is acknowledged", where, "DID NOT RAISE")
+
+
+def red(make, scratch, note, name, where, shows):
+    with pytest.raises((AssertionError, TimeoutError, pytest.fail.Exception), match=shows) as bad:
+        where(make, mutants.make(name, scratch))
+    note(str(bad.value).splitlines()[0])
