@@ -107,16 +107,21 @@ def test_tlsd_that_is_gone_costs_a_client_tls_and_no_mail(own_suite):
     suite.wait_mail("alice@example.com")
 
 
-def test_certificate_is_changed_by_the_hook(own_suite, tmp_path):
+@pytest.mark.parametrize("lineage", [suites.HOST, "zone.example", "wild.example"])
+def test_certificate_is_changed_by_the_hook(own_suite, tmp_path, lineage):
+    """certbot calls a certificate by the first of its names, which may be another."""
     suite = own_suite.start()
+    tmp_path = tmp_path / lineage
+    tmp_path.mkdir()
+    name = "*." + suites.HOST.partition(".")[2] if lineage == "wild.example" else suites.HOST
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
          "-nodes", "-days", "30", "-subj", "/CN=new.example", "-addext",
-         f"subjectAltName=DNS:{suites.HOST}", "-keyout", tmp_path / "privkey.pem",
+         f"subjectAltName=DNS:zone.example,DNS:{name}", "-keyout", tmp_path / "privkey.pem",
          "-out", tmp_path / "fullchain.pem"], check=True, capture_output=True)
     new = ssl.create_default_context(cafile=tmp_path / "fullchain.pem")
     open_before = tls_pop(suite, ssl.create_default_context(cadata=suites.certificate()))
-    suite.run("certbot-hook", tmp_path, suites.HOST)
+    suite.run("certbot-hook", tmp_path)
     suite.wait_log("tlsd", "certificates are in force files=2")
 
     def works():

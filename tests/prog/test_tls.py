@@ -1127,6 +1127,7 @@ def lineage(scratch, keys):
 
 
 def test_hook_installs_what_certbot_names(own, lineage, keys):
+    (own.home / "control/me").write_text("elsewhere.example\n")
     r = hook(own.home, RENEWED_LINEAGE=str(lineage), RENEWED_DOMAINS="mail.example")
     f = own.home / "tls/mail.example.pem"
     assert f.read_text() == pem(keys["new"])
