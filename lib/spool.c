@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -50,6 +51,27 @@ move(struct spool *s)
 	}
 	close(s->fd);
 	s->fd = fd;
+}
+
+int
+spool_reopen(int fd)
+{
+	char path[40];
+
+	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+	/* where open() would ask for FD_CLOEXEC once more */
+	return openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+}
+
+int
+spool_take(struct spool *s)
+{
+	int fd = spool_reopen(s->fd);
+
+	if (fd == -1 && lseek(s->fd, 0, SEEK_SET) == 0)
+		return s->fd;
+	close(s->fd);
+	return fd;
 }
 
 int

@@ -1,5 +1,5 @@
-/* spool: a message on its way through a QMAILQUEUE program, in a file without
- * a name, with room in front for header lines that are known at its end.
+/* spool: a message on its way through another program, in a file without a
+ * name, with room in front for header lines that are known at its end.
  *
  * Up to SPOOL_MEMORY bytes in memory (memfd), above in an unlinked file below
  * $TMPDIR or /tmp, unless none can be made there.
@@ -27,5 +27,13 @@ extern int spool_put(struct spool *s, char const *from, size_t n);
  * -1 (EMSGSIZE: they are longer than the room).
  */
 extern int spool_front(struct spool *s, char const *lines, size_t n);
+
+/* All of it, for reading alone (where there is /proc): a descriptor at its
+ * start, the only one that is left; -1.
+ */
+extern int spool_take(struct spool *s);
+
+/* A second descriptor of fd's file, for reading alone; -1. */
+extern int spool_reopen(int fd);
 
 #endif

@@ -5,8 +5,6 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/sendfile.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,45 +13,43 @@
 #include "lib/exitcode.h"
 #include "lib/limits.h"
 #include "lib/spawn.h"
+#include "lib/spool.h"
 #include "local/environment.h"
 
 extern char **environ;
 
 /* A file that holds the message and nothing else: the queue's own file has
- * envelopes behind it, with other recipients in them.  Sealed: no command can
- * change what another one reads.
+ * envelopes behind it, with other recipients in them.  Each command has one
+ * of its own.
  */
 static int
-private_copy(struct body const *b)
+private_copy(struct body *b)
 {
-	int fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	off_t at = 0;
+	struct spool s;
+	uint64_t pos = 0;
+	char const *from;
+	size_t n;
+	int r;
 
-	while (fd != -1 && (uint64_t)at < b->size) {
-		ssize_t r = sendfile(fd, b->fd, &at, b->size - at);
-
-		if (r == -1 && errno == EINTR)
-			continue;
-		if (r <= 0) {
-			int e = r ? errno : EIO;
-
-			close(fd);
-			errno = e;
-			return -1;
-		}
-	}
-	if (fd != -1)
-		fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK |
-		    F_SEAL_GROW | F_SEAL_SEAL);
-	return fd;
+	if (spool_open(&s, 0) == -1)
+		return -1;
+	while ((r = body_bytes(b, &pos, &from, &n)) == 1)
+		if ((r = spool_put(&s, from, n)) == -1)
+			break;
+	if (r == 0)
+		return spool_take(&s);
+	close(s.fd);
+	return -1;
 }
 
 static int
 message(struct delivery const *d)
 {
-	int fd = d->whole_file ? fcntl(d->body->fd, F_DUPFD_CLOEXEC, 3) :
-	    private_copy(d->body);
+	int fd;
 
+	if (!d->whole_file)
+		return private_copy(d->body);
+	fd = fcntl(d->body->fd, F_DUPFD_CLOEXEC, 3);
 	if (fd != -1 && lseek(fd, 0, SEEK_SET) == -1) {
 		close(fd);
 		return -1;
@@ -193,7 +189,8 @@ program_run(struct delivery *d, char const *command)
 	int r;
 
 	if (in == -1)
-		return outcome_errno(&d->outcome, "rewind message", "");
+		return outcome_errno(&d->outcome,
+		    d->whole_file ? "rewind message" : "copy message", "");
 	r = run(d, command, in);
 	close(in);
 	return r;

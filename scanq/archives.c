@@ -59,7 +59,7 @@ archives_take(struct archives *a, struct leaf const *l, int magic)
 		return 0;
 	}
 	fd = l->fd == -1 ? intake_file(l->head.s, l->head.len, "", 0) :
-	    intake_reopen(l->fd);
+	    spool_reopen(l->fd);
 	if (fd == -1)
 		return -1;
 	a->archive[a->n].fd = fd;

@@ -1,24 +1,12 @@
 #include "scanq/intake.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/enqueue.h"
 #include "lib/given.h"
-
-int
-intake_reopen(int fd)
-{
-	char path[40];
-
-	snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-	/* where open() would ask for FD_CLOEXEC once more */
-	return openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-}
 
 static int
 copy(struct spool *s)
@@ -62,7 +50,7 @@ intake_read(struct intake *i, char const *line, size_t n)
 		return QUEUE_MEMORY;
 	i->message = i->map + INTAKE_ROOM;
 	i->size = i->mapped - INTAKE_ROOM;
-	i->readonly = intake_reopen(i->spool.fd);
+	i->readonly = spool_reopen(i->spool.fd);
 	return 0;
 }
 
@@ -82,18 +70,11 @@ int
 intake_file(char const *s, size_t n, char const *t, size_t tn)
 {
 	struct spool file;
-	int again;
 
 	if (spool_open(&file, 0) == -1)
 		return -1;
-	if (spool_put(&file, s, n) == -1 || spool_put(&file, t, tn) == -1 ||
-	    spool_front(&file, 0, 0) == -1) {
-		close(file.fd);
-		return -1;
-	}
-	again = intake_reopen(file.fd);
-	if (again == -1)
-		return file.fd;
+	if (spool_put(&file, s, n) == 1 && spool_put(&file, t, tn) == 1)
+		return spool_take(&file);
 	close(file.fd);
-	return again;
+	return -1;
 }

@@ -36,7 +36,4 @@ extern int intake_finish(struct intake *i, char const *lines, size_t n);
  */
 extern int intake_file(char const *s, size_t n, char const *t, size_t tn);
 
-/* A second, read-only descriptor of fd's file; -1. */
-extern int intake_reopen(int fd);
-
 #endif

@@ -131,7 +131,7 @@ ask_leaf(struct scan *s, struct leaf const *l)
 	if (l->fd == -1) {
 		fd = intake_file(l->head.s, l->head.len, "", 0);
 	} else {
-		fd = intake_reopen(l->fd);
+		fd = spool_reopen(l->fd);
 		map = mmap(0, l->size, PROT_READ, MAP_SHARED, l->fd, 0);
 		if (map == MAP_FAILED) {
 			s->leaves.error = errno;

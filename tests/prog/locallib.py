@@ -116,7 +116,7 @@ class Server:
     def __init__(self, box):
         self.box = box
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(20)
+        ours.settimeout(60)
         self.sock = ours
         self.process = subprocess.Popen(
             [box.suite / "bin/local"], stdin=theirs, env=box.env(), user=OWNER.pw_uid,
@@ -124,8 +124,10 @@ class Server:
         theirs.close()
 
     def ask(self, record, data):
-        path = self.box.scratch / "queued"
-        path.write_bytes(data)
+        path = data
+        if isinstance(data, bytes):
+            path = self.box.scratch / "queued"
+            path.write_bytes(data)
         with open(path, "rb") as f:
             socket.send_fds(self.sock, [record], [f.fileno()])
         answer = self.sock.recv(70000)

@@ -1,12 +1,16 @@
 """local as lspawn keeps it: job after job; and the mailboxes of a domain."""
+import contextlib
+import hashlib
 import os
+import pathlib
+import sys
 import time
 
 import pytest
 
 import cdblib
 from locallib import BODY, OWNER, Box, maildir, message_file, owned
-from queuelib import Queue
+from queuelib import Queue, until
 
 LINES = b"Return-Path: <s@a.example>\nDelivered-To: joe@b.example\n"
 
@@ -72,6 +76,75 @@ def test_command_sees_neither_envelope_nor_a_writable_message(box, server):
     box.write(".qmail", f"|cat >{box.out}/in; echo x >&0; true\n|cat >{box.out}/again\n")
     assert server.deliver().endswith(b"\ndid 0+0+2\n")
     assert (box.out / "in").read_bytes() == BODY == (box.out / "again").read_bytes()
+
+
+# twice, from the start, without holding it
+TWICE = """
+import hashlib, os
+for _ in range(2):
+    os.lseek(0, 0, os.SEEK_SET)
+    h = hashlib.sha256()
+    while s := os.read(0, 65536):
+        h.update(s)
+    print(h.hexdigest())
+"""
+
+
+@contextlib.contextmanager
+def memory_group(most):
+    """A control group whose processes have so many bytes, and no swap."""
+    top = pathlib.Path("/sys/fs/cgroup")
+    limits = {"memory.max": most, "memory.swap.max": 0}
+    if (top / "memory").is_dir():
+        top = top / "memory"
+        limits = {"memory.limit_in_bytes": most, "memory.swappiness": 0}
+    elif "memory" not in (top / "cgroup.subtree_control").read_text().split():
+        pytest.skip("no control groups with memory here")
+    group = top / f"postern-test.{os.getpid()}"
+    group.mkdir()
+    try:
+        for name, value in limits.items():
+            if (group / name).exists():
+                (group / name).write_text(str(value))
+        yield group
+    finally:
+        # who has ended is out of the group a moment later
+        until(lambda: not (group / "cgroup.procs").read_text(), 20)
+        group.rmdir()
+
+
+def test_command_reads_a_huge_message_in_little_memory(box):
+    large = 200 << 20
+    queue = Queue(box.scratch / "queue.d")
+    for name in ("queue.d", "queue.d/home"):
+        (box.scratch / name).chmod(0o755)
+    with open(box.scratch / "large", "wb") as f:
+        f.write(b"Subject: large\n\n")
+        for _ in range(large >> 20):
+            f.write(os.urandom(1 << 19).hex().encode())
+    queue.start()
+    try:
+        with open(box.scratch / "large") as f:
+            r = queue.run("sendmail", "-f", "s@a.example", "joe@b.example", stdin=f)
+        assert r.returncode == 0, r.stderr
+    finally:
+        queue.stop()
+    path = queue.path(*queue.messages())
+    with open(path, "rb") as f:
+        f.seek(-83, os.SEEK_END)
+        size = int(f.read().split()[1], 16)
+        f.seek(0)
+        digest = hashlib.sha256()
+        for at in range(0, size, 1 << 20):
+            digest.update(f.read(min(1 << 20, size - at)))
+    (box.scratch / "twice.py").write_text(TWICE)
+    box.write(".qmail", f"|exec {sys.executable} {box.scratch}/twice.py\n")
+    with memory_group(48 << 20) as group:
+        s = box.server()
+        (group / "cgroup.procs").write_text(str(s.process.pid))
+        answer = s.deliver(data=path)
+        assert s.end() == 0
+    assert answer.decode().split("\n")[:2] == ["K" + digest.hexdigest(), digest.hexdigest()]
 
 
 def test_command_has_three_descriptors(box, server):
