@@ -1,7 +1,9 @@
 #include "lib/assign.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <skalibs/types.h>
 
@@ -48,32 +50,29 @@ assign_record(char const *s, size_t n, char const *rest, size_t restlen,
  * names, from the longest.  key is '!', the local part in lower case, NUL.
  */
 static int
-lookup(struct cdbfile *c, char const *key, size_t keylen, char const **value,
-    size_t *n, size_t *matched)
+lookup(int fd, char const *key, size_t keylen, stralloc *value,
+    size_t *matched)
 {
-	char const *ends = 0;
-	size_t i, nends = 0;
-	int r = cdbfile_get(c, "", 0, &ends, &nends);
+	stralloc ends = STRALLOC_ZERO;
+	size_t i;
+	int r = cdbfile_read(fd, "", 0, &ends) == -1 ? -1 : 0;
 
-	for (i = keylen; r != -1 && i; i--) {
+	for (i = keylen; r == 0 && i; i--) {
 		if (i < keylen && i > 1 &&
-		    (!nends || !memchr(ends, key[i - 1], nends)))
+		    (!ends.len || !memchr(ends.s, key[i - 1], ends.len)))
 			continue;
-		r = cdbfile_get(c, key, i, value, n);
-		if (r == 1) {
-			*matched = i;
-			return 1;
-		}
+		r = cdbfile_read(fd, key, i, value);
+		*matched = i;
 	}
-	return r == -1 ? -1 : 0;
+	stralloc_free(&ends);
+	return r;
 }
 
 static int
-find_in(struct cdbfile *c, char const *local, size_t n, struct assign *out)
+find_in(int fd, char const *local, size_t n, struct assign *out)
 {
-	stralloc key = STRALLOC_ZERO;
-	char const *value;
-	size_t i, len, matched;
+	stralloc key = STRALLOC_ZERO, value = STRALLOC_ZERO;
+	size_t i, matched;
 	int r = -1;
 
 	if (stralloc_copyb(&key, "!", 1) && stralloc_catb(&key, local, n) &&
@@ -81,33 +80,34 @@ find_in(struct cdbfile *c, char const *local, size_t n, struct assign *out)
 		for (i = 0; i < key.len; i++)
 			if (key.s[i] >= 'A' && key.s[i] <= 'Z')
 				key.s[i] += 32;
-		r = lookup(c, key.s, key.len, &value, &len, &matched);
+		r = lookup(fd, key.s, key.len, &value, &matched);
 	}
 	if (r == 1) {
 		/* key[0] is '!': what a wildcard left over starts one before */
 		size_t used = matched == key.len ? n : matched - 1;
 
-		r = assign_record(value, len, local + used, n - used, out);
+		r = assign_record(value.s, value.len, local + used, n - used,
+		    out);
 		if (r == 0) {
 			errno = EPROTO;
 			r = -1;
 		}
 	}
 	stralloc_free(&key);
+	stralloc_free(&value);
 	return r;
 }
 
 int
 assign_find(char const *local, size_t n, struct assign *out)
 {
-	struct cdbfile c = CDBFILE_ZERO;
-	int e, r = cdbfile_open(&c, "users/cdb");
+	int fd = openat(AT_FDCWD, "users/cdb", O_RDONLY | O_CLOEXEC), r, e;
 
-	if (r != 1)
-		return r;
-	r = find_in(&c, local, n, out);
+	if (fd == -1)
+		return errno == ENOENT ? 0 : -1;
+	r = find_in(fd, local, n, out);
 	e = errno;
-	cdbfile_close(&c);
+	close(fd);
 	errno = e;
 	return r;
 }

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { VALUE_MOST = 65536 };	/* that cdbfile_read takes */
+
 int
 cdbfile_openat(struct cdbfile *c, int dirfd, char const *file)
 {
@@ -64,6 +66,30 @@ cdbfile_get(struct cdbfile *c, char const *key, size_t keylen,
 	*value = v;
 	*len = cdb_datalen((struct cdb *)c->db);
 	return 1;
+}
+
+int
+cdbfile_read(int fd, char const *key, size_t keylen, stralloc *value)
+{
+	unsigned int len;
+	int r;
+
+	if (keylen > UINT_MAX)
+		return 0;
+	r = cdb_seek(fd, key, keylen, &len);
+	if (r == 1 && len > VALUE_MOST) {
+		errno = EPROTO;
+		return -1;
+	}
+	if (r == 1 && !stralloc_ready(value, len + 1))
+		return -1;
+	if (r == 1)
+		r = cdb_bread(fd, value->s, len) == -1 ? -1 : 1;
+	if (r == -1 && errno == EIO)	/* the end of the file, for libcdb */
+		errno = EPROTO;
+	if (r == 1)
+		value->len = len;
+	return r;
 }
 
 int

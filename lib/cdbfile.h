@@ -7,6 +7,8 @@
 
 #include <stddef.h>
 
+#include <skalibs/stralloc.h>
+
 struct cdbfile {
 	void *db;	/* 0: nothing open */
 };
@@ -24,6 +26,14 @@ extern void cdbfile_close(struct cdbfile *c);
  */
 extern int cdbfile_get(struct cdbfile *c, char const *key, size_t keylen,
     char const **value, size_t *len);
+
+/* The same from an open file, by read(2), for a program that asks little and
+ * ends: to map a file and to take the map down costs more than some ten
+ * lookups.  The value replaces what *value held.  1; 0 none; -1 with errno
+ * (EPROTO: damaged, or a value of more than 64 KiB).
+ */
+extern int cdbfile_read(int fd, char const *key, size_t keylen,
+    stralloc *value);
 
 /* Every record in file order: start with *pos = 0.  1; 0 no more; -1. */
 extern int cdbfile_next(struct cdbfile *c, unsigned int *pos,

@@ -1,9 +1,11 @@
 #include "lib/mailbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include <skalibs/bytestr.h>
+#include <skalibs/djbunix.h>
 #include <skalibs/types.h>
 
 #include "lib/cdbfile.h"
@@ -118,33 +120,28 @@ mailbox_find(char const *domain, size_t dlen, char const *name, size_t n,
 {
 	static char const dir[] = "users/mailbox/";
 	char file[sizeof dir + MOST_DOMAIN + 5], key[LIMIT_ADDRESS];
-	struct cdbfile c = CDBFILE_ZERO;
+	stralloc value = STRALLOC_ZERO;
 	char *at = file + sizeof dir - 1;
-	char const *value;
-	size_t len;
-	int r = 0;
+	int fd = -1, r = 0;
 
 	memcpy(file, dir, sizeof dir);
+	errno = ENOENT;
 	if (dlen <= MOST_DOMAIN) {
 		lower(at, domain, dlen);
 		memcpy(at + dlen, ".cdb", 5);
 		if (mailbox_domain_ok(at, dlen))
-			r = cdbfile_open(&c, file);
+			fd = openat(AT_FDCWD, file,
+			    O_RDONLY | O_CLOEXEC);
 	}
-	if (r != 1) {
-		if (r == 0)
-			errno = ENOENT;
+	if (fd == -1)
 		return -1;
-	}
-	r = 0;
 	if (n <= sizeof key) {
 		lower(key, name, n);
-		r = cdbfile_get(&c, key, n, &value, &len);
+		r = cdbfile_read(fd, key, n, &value);
 	}
 	if (r == 1)
-		r = mailbox_parse(value, len, out);
-	else if (r == -1)
-		errno = EPROTO;
-	cdbfile_close(&c);
+		r = mailbox_parse(value.s, value.len, out);
+	stralloc_free(&value);
+	fd_close(fd);
 	return r;
 }

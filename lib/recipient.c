@@ -1,10 +1,12 @@
 #include "lib/recipient.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pwd.h>
 #include <string.h>
 
 #include <skalibs/bytestr.h>
+#include <skalibs/djbunix.h>
 #include <skalibs/stralloc.h>
 
 #include "lib/assign.h"
@@ -86,24 +88,27 @@ in_domain(char const *domain, char const *name, size_t n)
 
 /* usersmake's table (INTERNALS 5); key is the local part in lower case. */
 static int
-in_names(struct cdbfile *c, char const *local, size_t n)
+in_names(int fd, char const *local, size_t n)
 {
+	stralloc value = STRALLOC_ZERO;
 	char key[LIMIT_ADDRESS + 1];
-	char const *value;
-	size_t len, i;
+	size_t i;
 	int r;
 
 	memcpy(key + 1, local, n);
 	case_lowerb(key + 1, n);
 	*key = '=';
-	r = cdbfile_get(c, key, n + 1, &value, &len);
+	r = cdbfile_read(fd, key, n + 1, &value);
 	*key = '+';
 	for (i = n + 1; r == 0 && i; i--)
-		r = cdbfile_get(c, key, i, &value, &len);
+		r = cdbfile_read(fd, key, i, &value);
 	if (r == 1)
-		return len == 1 && *value == 'y' ?
+		r = value.len == 1 && *value.s == 'y' ?
 		    RECIPIENT_YES : RECIPIENT_NO;
-	return r == 0 ? RECIPIENT_FOREIGN : -1;
+	else
+		r = r == 0 ? RECIPIENT_FOREIGN : RECIPIENT_TROUBLE;
+	stralloc_free(&value);
+	return r;
 }
 
 static int
@@ -129,8 +134,7 @@ static int
 local_part(char const *local, size_t n)
 {
 	struct assign a = ASSIGN_ZERO;
-	struct cdbfile c = CDBFILE_ZERO;
-	int r;
+	int r, fd;
 
 	if (n == 0)
 		return RECIPIENT_NO;
@@ -145,39 +149,46 @@ local_part(char const *local, size_t n)
 		stralloc_free(&a.sa);
 	if (r == -1 && errno != ENOENT)
 		return RECIPIENT_TROUBLE;
-	r = cdbfile_open(&c, "users/names.cdb");
-	if (r == -1)
+	fd = openat(AT_FDCWD, "users/names.cdb", O_RDONLY | O_CLOEXEC);
+	if (fd == -1 && errno != ENOENT)
 		return RECIPIENT_TROUBLE;
-	r = r == 1 ? in_names(&c, local, n) : RECIPIENT_FOREIGN;
-	cdbfile_close(&c);
+	r = fd != -1 ? in_names(fd, local, n) : RECIPIENT_FOREIGN;
+	if (fd != -1)
+		fd_close(fd);
 	return r == RECIPIENT_FOREIGN ? in_system(local, n) : r;
 }
 
-/* The tables of one connection: a change is seen by the next one. */
-static int
-tables(struct route **out)
+/* The tables of one connection: a change is seen by the next one.  0: errno. */
+static struct route const *
+tables(char const *s, size_t n)
 {
 	static struct route r = ROUTE_ZERO;
-	static int loaded;
+	static int domains, all;
 
-	if (!loaded && route_load(&r) == -1)
-		return -1;
-	loaded = 1;
-	*out = &r;
-	return 1;
+	if (smtpaddress_at(s, n) == n || memchr(s, '%', n)) {
+		if (!all && route_load(&r) == -1)
+			return 0;
+		domains = all = 1;
+	} else {
+		if (!domains && route_load_domains(&r) == -1)
+			return 0;
+		domains = 1;
+	}
+	return &r;
 }
 
 int
 recipient_check(char const *s, size_t n)
 {
 	stralloc to = STRALLOC_ZERO;
-	struct route *routes;
+	struct route const *routes;
 	size_t prefix;
 	int r;
 
 	if (n > LIMIT_ADDRESS)
 		return RECIPIENT_NO;
-	if (tables(&routes) == -1)
+	routes = tables(s, n);
+	if (!routes)
 		return RECIPIENT_TROUBLE;
 	r = route_address(routes, s, n, &to, &prefix);
 	if (r == 0)

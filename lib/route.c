@@ -109,23 +109,35 @@ locals_load(struct route_map *m)
 	return r == -1 ? -1 : map_index(m, "");
 }
 
-int
-route_load(struct route *r)
+static int
+domains_load(struct route *r)
 {
-	struct route new = ROUTE_ZERO;
-	int e, got = locals_load(&new.locals);
+	return locals_load(&r->locals) == -1 ? -1 :
+	    map_load(&r->virtualdomains, "control/virtualdomains", ":");
+}
+
+static int
+rewriting_load(struct route *r)
+{
+	int got = map_load(&r->percenthack, "control/percenthack", "");
 
 	if (got == 1)
-		got = map_load(&new.virtualdomains, "control/virtualdomains",
-		    ":");
-	if (got == 1)
-		got = map_load(&new.percenthack, "control/percenthack", "");
-	if (got == 1)
 		got = control_line_or_me("control/envnoathost",
-		    &new.envnoathost);
+		    &r->envnoathost);
 	/* qmail-send's default of last resort */
 	if (got == 0)
-		got = stralloc_copys(&new.envnoathost, "envnoathost") ? 1 : -1;
+		got = stralloc_copys(&r->envnoathost, "envnoathost") ? 1 : -1;
+	return got;
+}
+
+static int
+load(struct route *r, int rewriting)
+{
+	struct route new = ROUTE_ZERO;
+	int e, got = domains_load(&new);
+
+	if (got == 1 && rewriting)
+		got = rewriting_load(&new);
 	if (got == 1) {
 		route_free(r);
 		*r = new;
@@ -135,6 +147,18 @@ route_load(struct route *r)
 	route_free(&new);
 	errno = e;
 	return -1;
+}
+
+int
+route_load(struct route *r)
+{
+	return load(r, 1);
+}
+
+int
+route_load_domains(struct route *r)
+{
+	return load(r, 0);
 }
 
 void

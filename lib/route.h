@@ -30,6 +30,10 @@ struct route {
  * The home directory is the current directory.  1, or -1 with errno.
  */
 extern int route_load(struct route *r);
+/* The same without percenthack and envnoathost: enough for an address that has
+ * a domain and no '%'.
+ */
+extern int route_load_domains(struct route *r);
 extern void route_free(struct route *r);
 
 /*  1  local: *out is the address that lspawn gets, "prepend-user@domain" for

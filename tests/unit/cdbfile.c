@@ -56,9 +56,62 @@ reading(void)
 	cdbfile_close(&c);
 }
 
+/* Without a map. */
+static void
+asking(void)
+{
+	stralloc v = STRALLOC_ZERO;
+	int fd = open("t.cdb", O_RDONLY);
+
+	ok(cdbfile_read(fd, "one", 3, &v) == 1 && v.len == 1 && *v.s == '1',
+	    "read: the first of two equal keys");
+	ok(cdbfile_read(fd, "", 0, &v) == 1 && v.len == 9 &&
+	    !memcmp(v.s, "empty key", 9), "read: the empty key");
+	ok(cdbfile_read(fd, "two", 3, &v) == 0, "read: no such key");
+	ok(cdbfile_read(fd, "one", 3, &v) == 1 && v.len == 1,
+	    "read: a shorter value replaces a longer one");
+	ok(cdbfile_read(-1, "one", 3, &v) == -1 && errno == EBADF,
+	    "read: no file");
+	close(fd);
+	stralloc_free(&v);
+}
+
+static void
+large(void)
+{
+	static char text[65537];
+	struct cdbmaker m = CDBMAKER_ZERO;
+	stralloc v = STRALLOC_ZERO;
+	int fd;
+
+	ok(cdbmaker_open(&m, "large.cdb", 0644) == 1 &&
+	    cdbmaker_add(&m, "most", 4, text, 65536) == 1 &&
+	    cdbmaker_add(&m, "more", 4, text, 65537) == 1 &&
+	    cdbmaker_commit(&m) == 1, "a file with large values");
+	fd = open("large.cdb", O_RDONLY);
+	ok(cdbfile_read(fd, "most", 4, &v) == 1 && v.len == 65536,
+	    "read: the largest value");
+	ok(cdbfile_read(fd, "more", 4, &v) == -1 && errno == EPROTO,
+	    "read: a larger one");
+	close(fd);
+	stralloc_free(&v);
+}
+
 /* A hostile or torn file: every truncation and every byte turned over must
  * end in an answer, never in a crash.  (The maps of cdbfile are bounded by
  * the file's size; run under valgrind or ASan this shows more.) */
+static int
+asked(char const *file)
+{
+	stralloc v = STRALLOC_ZERO;
+	int fd = open(file, O_RDONLY);
+	int r = cdbfile_read(fd, "one", 3, &v);
+
+	close(fd);
+	stralloc_free(&v);
+	return r;
+}
+
 static void
 damaged(void)
 {
@@ -67,7 +120,7 @@ damaged(void)
 	char const *v;
 	ssize_t size;
 	size_t n, i;
-	int fd = open("t.cdb", O_RDONLY), survived = 0;
+	int fd = open("t.cdb", O_RDONLY), survived = 0, cut = 0;
 
 	size = read(fd, all, sizeof all);
 	close(fd);
@@ -77,8 +130,10 @@ damaged(void)
 			cdbfile_get(&c, "one", 3, &v, &n);
 			cdbfile_close(&c);
 		}
+		cut += asked(const_name) != 1;
 		all[i] ^= 0xff;
 		openwritenclose_unsafe(const_name, all, size);
+		asked(const_name);
 		if (cdbfile_open(&c, const_name) == 1) {
 			cdbfile_get(&c, "one", 3, &v, &n);
 			cdbfile_close(&c);
@@ -87,6 +142,8 @@ damaged(void)
 		survived++;
 	}
 	ok(size > 2048 && survived == size, "cut anywhere, any byte changed");
+	/* the record lies in front of the tables */
+	ok(cut > 2048, "read: cut anywhere, it is not there");
 	openwritenclose_unsafe(const_name, "short", 5);
 	ok(cdbfile_open(&c, const_name) == -1, "too short for a cdb");
 }
@@ -125,6 +182,8 @@ main(void)
 	if (!mkdtemp(dir) || chdir(dir) == -1)
 		return 111;
 	reading();
+	asking();
+	large();
 	damaged();
 	replacing();
 	r = tap_done();
