@@ -265,13 +265,14 @@ deb: all
 deb-check: deb
 	tests/deb/run postern_$(VERSION)_$$(dpkg --print-architecture).deb
 
-# what the gates are driven with: the distribution's compiler and libfuse3
+# what the gates and benches are driven with: the distribution's compiler and libfuse3
 GATE_TOOLS = tests/gate/recblk tests/gate/nofsync
-$(GATE_TOOLS): %: %.c
+SLOWDISK = tests/bench/slowdisk
+$(GATE_TOOLS) $(SLOWDISK): %: %.c
 	@echo cc $<
 	@cc -std=c99 -O2 $(WARN) -D_GNU_SOURCE $(GATE_FLAGS) -o $@ $< $(GATE_LIBS)
-tests/gate/recblk: GATE_FLAGS = $(shell pkg-config --cflags fuse3)
-tests/gate/recblk: GATE_LIBS = $(shell pkg-config --libs fuse3)
+tests/gate/recblk $(SLOWDISK): GATE_FLAGS = $(shell pkg-config --cflags fuse3)
+tests/gate/recblk $(SLOWDISK): GATE_LIBS = $(shell pkg-config --libs fuse3)
 
 gate-tools: $(GATE_TOOLS)
 
@@ -282,8 +283,9 @@ gate: all gate-tools
 	tests/gate/run full
 	/usr/bin/python3 tests/interop/interop.py 5000
 
-bench: all
+bench: all $(SLOWDISK)
 	tests/bench/run
+	tests/bench/run --flush 4 --messages 1000 accept maildir
 	tests/bench/rules
 	tests/bench/users
 	tests/bench/tls
