@@ -5,11 +5,23 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 enum { PATH_ROOM = 4096 };
+
+/* statfs(2) */
+enum { EXT4 = 0xef53, XFS = 0x58465342 };
+
+static int strict;
+
+void
+maildir_strict(int yes)
+{
+	strict = yes;
+}
 
 /* The host part of a file name: ':' starts the flags, ',' the sizes, and '/'
  * would end the name.
@@ -205,6 +217,44 @@ publish(struct maildir *m)
 	    1 /* RENAME_NOREPLACE */) == 0 ? 1 : -1;
 }
 
+/* Writes the contents to the disk, so that no name can get there before them:
+ * where the journal keeps the order of what has happened, that is enough, and
+ * the sync of the file behind its new name makes both durable at once.  1; 0
+ * where that does not hold, or must not be relied on; -1 with errno.
+ */
+static int
+write_in_order(struct maildir *m)
+{
+	struct statfs f;
+
+	if (strict || fstatfs(m->fd, &f) == -1 ||
+	    (f.f_type != EXT4 && f.f_type != XFS))
+		return 0;
+	if (sync_file_range(m->fd, 0, 0, SYNC_FILE_RANGE_WAIT_BEFORE |
+	    SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER) == 0)
+		return 1;
+	return errno == ENOSYS || errno == EINVAL ? 0 : -1;
+}
+
+/* Makes the file that is in tmp/ appear in new/, durably.  A failed sync is
+ * never tried again: the pages may be gone.
+ */
+static int
+appear(struct maildir *m)
+{
+	int e, ordered = write_in_order(m);
+
+	if (ordered == -1 || (!ordered && fsync(m->fd) == -1) ||
+	    publish(m) == -1)
+		return -1;
+	if (fsync(ordered ? m->fd : m->newdir) == 0)
+		return 1;
+	e = errno;
+	unlinkat(m->newdir, m->name, 0);
+	errno = e;
+	return -1;
+}
+
 int
 maildir_commit(struct maildir *m)
 {
@@ -216,16 +266,7 @@ maildir_commit(struct maildir *m)
 	snprintf(m->name + n, sizeof m->name - n, ",S=%llu,W=%llu",
 	    (unsigned long long)m->size,
 	    (unsigned long long)(m->size + m->lines + open));
-	/* a failed sync is never tried again: the pages may be gone */
-	if (flush(m) == -1 || fsync(m->fd) == -1 || publish(m) == -1) {
-		maildir_abort(m);
-		return -1;
-	}
-	if (fsync(m->newdir) == -1) {
-		int e = errno;
-
-		unlinkat(m->newdir, m->name, 0);
-		errno = e;
+	if (flush(m) == -1 || appear(m) == -1) {
 		maildir_abort(m);
 		return -1;
 	}

@@ -3,6 +3,9 @@
  *
  * tmp/NAME is written, synced, linked to new/NAME, new/ is synced, tmp/NAME
  * removed: two syncs, no torn file is ever seen in new/, on any file system.
+ * On ext4 and XFS the first is only waited for until the contents are written
+ * (sync_file_range(2)), and the file itself is synced behind the link: their
+ * journals keep the order, and one flush of the disk does the work of two.
  * NAME is TIME.M<usec>P<pid>V<dev>I<inode>.HOST,S=<bytes>,W=<bytes>: size as
  * stored, and with each LF that has no CR before it counted as CRLF.
  */
@@ -23,6 +26,9 @@ struct maildir {
 	char name[MAILDIR_NAME];
 	char buf[8192];
 };
+
+/* Two syncs on every file system, from now on (control/strictsync). */
+extern void maildir_strict(int yes);
 
 /* Opens the Maildir at path below the current directory, never through a
  * symbolic link in its last component or in tmp and new, and a file in its

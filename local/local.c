@@ -11,7 +11,9 @@
  * extension of the address.  Trusted by: lspawn, for the outcome.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,10 +24,13 @@
 #include <skalibs/sgetopt.h>
 #include <skalibs/strerr.h>
 
+#include "lib/control.h"
 #include "lib/crc32c.h"
 #include "lib/exitcode.h"
+#include "lib/home.h"
 #include "lib/job.h"
 #include "lib/limits.h"
+#include "lib/maildir.h"
 #include "lib/msgfile.h"
 #include "lib/packet.h"
 #include "local/delivery.h"
@@ -194,6 +199,20 @@ once(char const *const *v, int dry)
 	    d.outcome.letter == 'D' ? EXIT_PERM : EXIT_TEMP;
 }
 
+/* In doubt, as POSIX has it. */
+static void
+choose_syncs(void)
+{
+	char file[PATH_MAX];
+	unsigned int strict = 0;
+
+	if (snprintf(file, sizeof file, "%s/control/strictsync",
+	    home_path()) >= (int)sizeof file ||
+	    control_uint(file, &strict) == -1)
+		strict = 1;
+	maildir_strict(strict != 0);
+}
+
 int
 main(int argc, char const *const *argv)
 {
@@ -202,6 +221,7 @@ main(int argc, char const *const *argv)
 	PROG = "local";
 	umask(077);
 	signal(SIGPIPE, SIG_IGN);
+	choose_syncs();
 	if (argc == 1) {
 		serve();
 		return EXIT_DONE;

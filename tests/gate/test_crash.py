@@ -17,6 +17,7 @@ ALWAYS = {
     "lspawn": [("sendmsg", 7, "ENOMEM"), ("recvmsg", 2, "KILL"), ("fork", 1, "ENOMEM"),
                ("poll", 5, "EINTR")],
     "local": [("fsync", 1, "EIO"), ("fsync", 2, "KILL"), ("linkat", 1, "KILL"),
+              ("sync_file_range", 1, "EIO"), ("sync_file_range", 2, "KILL"),
               ("write", 1, "ENOSPC"), ("unlinkat", 1, "KILL"), ("sendmsg", 1, "KILL")],
     "rspawn": [("recvmsg", 3, "KILL"), ("sendmsg", 2, "KILL"), ("sendmsg", 6, "ENOMEM"),
                ("poll", 3, "EINTR")],

@@ -87,7 +87,7 @@ def test_many_messages_at_once(cut, note, kind, file_systems):
 @pytest.mark.full
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 def test_strictsync(cut, note, kind):
-    p = cut(kind, strictsync=1)
+    p = cut(kind, 2, strictsync=1)
     green(p, p.one_by_one, note, 120, drain_each=6)
 
 
@@ -102,17 +102,23 @@ def test_mutant_queued_does_not_sync_elsewhere(cut, note, kind):
 @pytest.mark.full
 @pytest.mark.parametrize("name, shows", [
     ("the sync of a queued message comes before its rename", "lost: "),
-    ("a message in a Maildir is not synced", "torn in "),
     ("a bounce is reported before it is on disk", "lost: late3 for ann (bounce)")])
 def test_mutant(cut, note, scratch, name, shows):
     red(cut("ext4", change=mutants.make(name, scratch)), note, shows)
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("kind", ["ext4", "xfs"])
-def test_mutant_directory_of_a_maildir_is_not_synced(cut, note, scratch, kind):
+def test_mutant_message_in_a_maildir_is_not_synced(cut, note, scratch):
+    red(cut("ext4", change=mutants.make("a message in a Maildir is not synced", scratch),
+            strictsync=1), note, "torn in ")
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind, strict", [("ext4", 0), ("ext4", 1), ("xfs", 0), ("xfs", 1), ("btrfs", 0)])
+def test_mutant_name_in_a_maildir_is_not_synced(cut, note, scratch, kind, strict):
     """Which only shows where the queue's syncs do not help."""
-    red(cut(kind, 2, mutants.make("the directory of a Maildir is not synced", scratch)), note)
+    red(cut(kind, 2, mutants.make("a message in a Maildir is not synced behind its name", scratch),
+            strictsync=strict), note)
 
 
 @pytest.mark.full
@@ -122,7 +128,16 @@ def test_mutant_torn_message_is_delivered(cut, note, scratch):
 
 
 @pytest.mark.full
-def test_mutant_torn_message_is_shown(cut, note, scratch):
-    p = cut("ext4", change=mutants.make(
-        "the name of a message in a Maildir comes before its sync", scratch))
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+def test_mutant_torn_message_is_shown(cut, note, scratch, kind):
+    p = cut(kind, change=mutants.make(
+        "the name of a message in a Maildir comes before its contents", scratch))
     red(p, note, "torn in ", p.all_at_once, 360, drain_each=1000)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("kind", ["ext4", "xfs"])
+@pytest.mark.parametrize("file_systems", [1, 2])
+def test_contents_are_there_before_a_late_sync(cut, note, scratch, kind, file_systems):
+    p = cut(kind, file_systems, mutants.make("the sync of a message in a Maildir is late", scratch))
+    green(p, p.all_at_once, note, 360, drain_each=1000)

@@ -28,7 +28,7 @@ def owned(path, mode=0o700):
 
 def maildir(path):
     for d in (path, path / "tmp", path / "new", path / "cur"):
-        d.mkdir()
+        d.mkdir(exist_ok=True)
         owned(d)
     return path
 

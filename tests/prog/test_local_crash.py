@@ -1,8 +1,11 @@
 """local killed, or a system call failing, at every point of a Maildir delivery;
 and a Maildir whose parts are exchanged for links while mail arrives."""
+import contextlib
 import ctypes
 import os
 import re
+import shutil
+import subprocess
 import threading
 
 import pytest
@@ -46,8 +49,7 @@ def inject(box, name, n, what):
 
 def test_killed_at_any_call_leaves_no_torn_message(box):
     where = points(box)
-    assert {"openat", "write", "fsync", "linkat", "unlinkat"} <= {name for name, _ in where} \
-        or {"open", "write", "fsync", "linkat"} <= {name for name, _ in where}
+    assert {"write", "fsync", "linkat", "unlinkat"} <= {name for name, _ in where}
     delivered = 0
     for name, n in where:
         assert inject(box, name, n, "signal=KILL") == -9, (name, n)
@@ -70,13 +72,59 @@ def test_failing_call_loses_nothing_and_delivers_nothing_torn(box, error):
         empty(box)
 
 
-def test_both_syncs_come_before_success(box):
+TWO_SYNCS = ["write", "fsync", "linkat", "fsync", "unlinkat", "write"]
+ONE_SYNC = ["write", "sync_file_range", "linkat", "fsync", "unlinkat", "write"]
+
+
+def order(box, where=None):
+    """The calls of a delivery that matter, and what was synced last."""
     trace = box.out / "trace"
-    box.deliver(before=["strace", "-o", str(trace)])
+    assert box.deliver(before=["strace", "-y", "-o", str(trace)]).returncode == 0
+    text = trace.read_text()
+    calls = [c for c in re.findall(r"^(\w+)\(", text, re.M)
+             if c in ("write", "fsync", "sync_file_range", "linkat", "unlinkat")]
+    return calls, re.findall(r"^fsync\(\d+<(.*)>\)", text, re.M)[-1]
+
+
+@contextlib.contextmanager
+def on(kind, box):
+    """The Maildir on a file system of that kind."""
+    image = box.scratch / "image"
+    with open(image, "wb") as f:
+        f.truncate(320 << 20)
+    subprocess.run([f"mkfs.{kind}", "-q", "-F" if kind == "ext4" else "-f", image], check=True)
+    shutil.rmtree(box.maildir)
+    box.maildir.mkdir()
+    subprocess.run(["mount", "-o", "loop", image, box.maildir], check=True)
+    try:
+        maildir(box.maildir)
+        yield
+    finally:
+        subprocess.run(["umount", box.maildir], check=True)
+
+
+@pytest.mark.parametrize("kind, calls, last", [
+    ("ext4", ONE_SYNC, "tmp/"), ("xfs", ONE_SYNC, "tmp/"), ("btrfs", TWO_SYNCS, "new")])
+def test_syncs_of_a_file_system_come_before_success(box, kind, calls, last):
+    if not os.path.exists("/dev/loop-control"):
+        pytest.skip("no loop devices here")
+    with on(kind, box):
+        found, synced = order(box)
+        assert found == calls and last in synced
+        (box.suite / "control/strictsync").write_text("1\n")
+        found, synced = order(box)
+        assert found == TWO_SYNCS and synced.endswith("/new")
+        (box.suite / "control/strictsync").write_text("what?\n")
+        assert order(box)[0] == TWO_SYNCS
+
+
+def test_where_contents_cannot_be_written_in_order_there_are_two_syncs(box):
+    trace = box.out / "trace"
+    assert box.deliver(before=["strace", "-o", str(trace), "-e",
+                               "inject=sync_file_range:error=ENOSYS"]).returncode == 0
     calls = [c for c in re.findall(r"^(\w+)\(", trace.read_text(), re.M)
              if c in ("write", "fsync", "linkat", "unlinkat")]
-    assert calls == ["write", "fsync", "linkat", "fsync", "unlinkat", "write"] or \
-        calls == ["write", "fsync", "linkat", "fsync", "unlink", "write"]
+    assert calls == TWO_SYNCS
 
 
 @pytest.mark.parametrize("part", ["Maildir", "Maildir/tmp", "Maildir/new"])
