@@ -104,7 +104,7 @@ queue/queuectl: queue/look.o queue/listing.o queue/orders.o queue/show.o queue/m
 queue/queued: queue/archive.o queue/worker.o queue/incoming.o queue/envelope.o queue/change.o queue/store.o
 local/local: local/delivery.o local/instructions.o local/dotqmail.o \
 	local/virtual.o local/mbox.o local/program.o local/environment.o \
-	local/resend.o local/body.o local/outcome.o local/quota.o local/mailbag.o
+	local/resend.o local/body.o local/outcome.o local/mailbag.o
 remote/remote: remote/relay.o remote/settings.o remote/hosts.o \
 	remote/deadhosts.o remote/server.o remote/auth.o \
 	remote/tls.o remote/tlsa.o remote/sts.o remote/stspolicy.o \
@@ -220,7 +220,6 @@ tests/unit/stspolicy: remote/stspolicy.o
 tests/unit/tls: remote/tls.o remote/report.o
 tests/unit/guess: users/guess.o
 tests/unit/dotqmail: local/dotqmail.o
-tests/unit/quota: local/quota.o
 tests/unit/schedule: send/schedule.o
 tests/unit/table: send/table.o
 tests/unit/steady: send/steady.o

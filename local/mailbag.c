@@ -17,8 +17,8 @@
 #include "lib/home.h"
 #include "lib/mailbox.h"
 #include "lib/maildir.h"
+#include "lib/quota.h"
 #include "local/instructions.h"
-#include "local/quota.h"
 
 enum {
 	WARN = 90, FULL = 99,	/* percent */

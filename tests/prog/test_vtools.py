@@ -4,6 +4,7 @@ import os
 import pathlib
 import pwd
 import re
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -175,6 +176,28 @@ def test_a_new_password_is_hashed(vhome):
 
 
 # ---- defaults and limits
+
+def test_how_full_a_mailbox_is(vhome, scratch):
+    box = domain(vhome) / "joe/Maildir"
+    (box / "new/1.a,S=400,W=410").write_bytes(b"")
+    (box / "cur/2.a:2,S").write_bytes(b"x" * 100)
+    (box / ".Trash/new").mkdir(parents=True)
+    (box / ".Trash/new/3.a").write_bytes(b"x" * 1000)       # does not count
+    assert field(vhome, "joe", "-Q") == "500 bytes, 2 messages"
+    run(vhome, "vsetuserquota", "joe@v.example", "2000S", check=0)
+    assert field(vhome, "joe", "-Q") == "500 bytes, 2 messages, 25 %"
+    # as local has counted
+    (box / "maildirsize").write_text("2000S\n1000 1\n500 1\n")
+    shown = run(vhome, "vuserinfo", "joe@v.example", check=0).stdout
+    assert "usage:  1500 bytes, 2 messages, 75 %\n" in shown
+    everybody = run(vhome, "vuserinfo", "-Q", "-n", "-D", "v.example", check=0).stdout
+    assert everybody == "joe\n1500 bytes, 2 messages, 75 %\npostmaster\n0 bytes, 0 messages\n"
+    assert "usage" not in run(vhome, "vuserinfo", "-D", "v.example", check=0).stdout
+    # through no link
+    shutil.move(domain(vhome) / "joe", scratch / "joe")
+    (domain(vhome) / "joe").symlink_to(scratch / "joe")
+    assert "usage:  unknown" in run(vhome, "vuserinfo", "joe@v.example", check=0).stdout
+
 
 def test_new_users_get_the_default_quota_and_domain(vhome):
     (vhome / "control/defaultquota").write_text("10M\n")

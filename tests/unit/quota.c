@@ -1,7 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "local/quota.h"
+#include "lib/quota.h"
 #include "tests/unit/tap.h"
 
 static int

@@ -1,4 +1,4 @@
-#include "local/quota.h"
+#include "lib/quota.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -8,8 +8,8 @@
  * may exceed the quota by as many messages as are delivered at that moment,
  * less one.
  */
-#ifndef LOCAL_QUOTA_H
-#define LOCAL_QUOTA_H
+#ifndef QUOTA_H
+#define QUOTA_H
 
 #include <stdint.h>
 #include <time.h>
