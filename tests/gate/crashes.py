@@ -15,7 +15,7 @@ from mail import FAR, Ledger
 from queuelib import Client, envelope
 
 # "worker" is one of queued's, which strace joins when it is there already
-PROGRAMS = ["queued", "worker", "send", "lspawn", "local", "bounce", "rspawn", "remote"]
+PROGRAMS = ["queued", "worker", "start", "send", "lspawn", "local", "bounce", "rspawn", "remote"]
 SERVICE = {"queued": "queued", "worker": "queued"}
 ERRORS = ["EIO", "ENOSPC", "EDQUOT", "EMFILE", "ENOMEM", "EINTR"]
 # A process cannot go on for the gate's purpose without these, or they are the
@@ -28,6 +28,8 @@ NOT = {"execve", "exit_group", "exit", "arch_prctl", "set_tid_address", "rt_sigr
 NEVER_FAIL = {"brk", "close", "geteuid", "getpid", "getppid", "getresuid", "gettid", "kill",
               "munmap", "umask", "uname", "rt_sigaction", "rt_sigprocmask"}
 FIRST, LAST = 12, 3     # of a call that is made often
+# start has more to do when a spawner dies: at its first job
+DEATH = "-e inject=recvmsg:signal=KILL:when=2"
 MAILS = [("joe",), ("bob",), ("joe", "ann")]
 FAR_MAILS = [("far",), ("gone",), ("far", "away"), ("joe", "far", "gone")]
 WRAPPER = """#!/bin/sh
@@ -141,7 +143,7 @@ class Crashes(GateSuite):
                 return False
         until(acknowledged, 10, lambda: f"not acknowledged\n{self.logs()}")
 
-    def deliver_all(self):
+    def deliver_all(self, patience):
         """Patience first, then "try again now", then a restart."""
         start, told, restarted = time.monotonic(), 0, False
         while self.in_queue():
@@ -150,7 +152,7 @@ class Crashes(GateSuite):
             if passed > 0.4 * (told + 1):
                 self.hurry()
                 told += 1
-            if passed > 4 and not restarted:
+            if passed > patience and not restarted:
                 restarted = True
                 if not self.stop("send"):
                     return ["send does not end: something waits for ever"]
@@ -171,6 +173,8 @@ class Crashes(GateSuite):
             return ["does not end"]
         if program != "worker":
             self.plant(program, how)
+        if program == "start":
+            self.plant("lspawn", DEATH)
         ledger = Ledger()
         self.sink.sessions.clear()
         mails = [ledger.new(f"{self.cases}.{i}", to=to, size=1500)
@@ -185,7 +189,8 @@ class Crashes(GateSuite):
                 self.start("send")
         except TimeoutError as e:
             return [str(e)]
-        bad = self.deliver_all()
+        # it shall replace what has died: nobody else will
+        bad = self.deliver_all(patience=60 if program == "start" else 4)
         if program == "worker":
             self.leave()
         boxes = self.boxes(ledger)

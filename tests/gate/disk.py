@@ -67,26 +67,28 @@ class Disk:
         subprocess.run(["umount", "-l", self.work])
 
     @contextlib.contextmanager
-    def mounted(self, image, make=False):
-        loops, mounts = [], []
+    def mounted(self, image):
+        """By mount, whose loop devices go with the mounts."""
+        mounts = []
         try:
-            for i in range(len(self.places)):
-                loops.append(run("losetup", "-f", "--show", "-o", i * self.size,
-                                 "--sizelimit", self.size, image))
-                if make:
-                    run(*self.kind.mkfs, loops[i])
-            for loop, place in zip(loops, self.places):
-                run("mount", "-t", self.kind.type, "-o", self.kind.options, loop, place)
+            for i, place in enumerate(self.places):
+                run("mount", "-t", self.kind.type, "-o", f"{self.kind.options},loop,"
+                    f"offset={i * self.size},sizelimit={self.size}", image, place)
                 mounts.append(place)
             yield self.places
         finally:
             for place in mounts:
                 umount(place)
-            for loop in loops:
-                run("losetup", "-d", loop)
 
     def make(self, fill):
-        with self.mounted(self.base, make=True) as places:
+        for i in range(len(self.places)):
+            loop = run("losetup", "-f", "--show", "-o", i * self.size,
+                       "--sizelimit", self.size, self.base)
+            try:
+                run(*self.kind.mkfs, loop)
+            finally:
+                run("losetup", "-d", loop)
+        with self.mounted(self.base) as places:
             fill(places)
 
     @contextlib.contextmanager
@@ -111,7 +113,7 @@ class Disk:
                 if self.cut is None:
                     self.cut_power()
             self.marks.close()
-            run("fusermount3", "-u", fuse)
+            umount(fuse)        # busy as long as the loop devices are
             recorder.wait(10)
         finally:
             if recorder.poll() is None:

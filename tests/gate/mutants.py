@@ -153,6 +153,10 @@ MUTANTS = {
         "queue/queued.c",
         "if (m->stop || clock_ms() < m->next)",
         "if (1)")]),
+    "a dead spawner has no successor": (["send/start"], [(
+        "send/start.c",
+        "\t\t\telse\n\t\t\t\tput_off(&c[i]);",
+        "")]),
     "a message that could not be written counts as delivered": (["local/local"], [(
         "lib/maildir.c",
         "\t\tif (r == -1)\n\t\t\treturn -1;\n\t\ts += r;",

@@ -12,6 +12,8 @@ ALWAYS = {
     "queued": [("read", 10, "EIO")],
     "worker": [("fsync", 2, "KILL"), ("renameat2", 1, "KILL"), ("fsync", 3, "EIO"),
                ("unlink", 2, "KILL")],
+    "start": [("socketpair", 5, "EMFILE"), ("pipe2", 4, "EMFILE"), ("fork", 4, "ENOMEM"),
+              ("fork", 4, "KILL"), ("sendmsg", 1, "ENOMEM")],
     "send": [("recvmsg", 2, "KILL"), ("sendmsg", 3, "KILL"), ("openat", 66, "EMFILE"),
              ("mmap", 3, "EINTR")],
     "lspawn": [("sendmsg", 7, "ENOMEM"), ("recvmsg", 2, "KILL"), ("fork", 1, "ENOMEM"),
@@ -100,3 +102,11 @@ def test_mutant(crashes, scratch, note, name):
         if bad:
             suite.fresh()
     pytest.fail(f"nobody noticed {what} at the first {ORDINALS} {call} of {program}")
+
+
+@pytest.mark.full
+def test_mutant_a_spawner_stays_dead(crashes, scratch, note):
+    suite = crashes(mutants.make("a dead spawner has no successor", scratch))
+    bad = suite.case("start", "")
+    note(bad[0])
+    assert bad[0].startswith("still in the queue: ")
