@@ -496,6 +496,7 @@ void
 active_cancel(struct send *s, struct active *a)
 {
 	uint32_t i;
+	int c;
 
 	for (i = 0; i < a->njobs; i++) {
 		struct job *j = &a->jobs[i];
@@ -508,8 +509,10 @@ active_cancel(struct send *s, struct active *a)
 		j->dest->users--;
 		dest_settle(s, j->dest);
 	}
-	a->waiting = 0;
-	a->cursor = a->njobs;
+	for (c = 0; c < CHANNELS; c++) {
+		a->lane[c].waiting = 0;
+		a->lane[c].cursor = a->lane[c].end;
+	}
 }
 
 /* What an administrator wants of recipients, when none of them runs. */
@@ -559,17 +562,28 @@ try_wished(struct send *s, struct active *a)
 	if (!n)
 		return 0;
 	free(a->jobs);
-	a->njobs = a->cursor = 0;
+	a->njobs = 0;
 	if (!recipients_group(s, a))
 		return 0;
 	deliver_more(s, a);
 	return 1;
 }
 
+static int
+is_busy(struct active const *a)
+{
+	int c, busy = a->running != 0;
+
+	for (c = 0; c < CHANNELS; c++)
+		busy |= a->lane[c].waiting ||
+		    a->lane[c].cursor < a->lane[c].end;
+	return busy;
+}
+
 void
 active_settle(struct send *s, struct active *a)
 {
-	int busy = a->running || a->waiting || a->cursor < a->njobs;
+	int busy = is_busy(a);
 
 	if (!busy && !a->bouncing && !a->damaged)
 		grant(a);

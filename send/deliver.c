@@ -14,8 +14,9 @@
 #include "send/line.h"
 
 enum {
-	WINDOW = 16,		/* jobs of one message that wait at once: a
-				 * list does not stand before everybody else */
+	WINDOW = 16,		/* jobs of one message that wait at once for a
+				 * channel: a list does not stand before
+				 * everybody else */
 	TURNS = 64,		/* slots given, reports read, in one go */
 	SLOT_BITS = 20,		/* of a delivery's number on the wire */
 	/* active messages of which nothing runs: beyond so many, one is only
@@ -191,7 +192,7 @@ static void
 wait_at_dest(struct send *s, struct job *j)
 {
 	j->state = JOB_WAITS;
-	j->a->waiting++;
+	j->a->lane[j->dest->channel].waiting++;
 	dest_wait(s, j->dest, j);
 }
 
@@ -206,12 +207,15 @@ can_start(struct send *s, struct job const *j)
 void
 deliver_more(struct send *s, struct active *a)
 {
-	while (a->cursor < a->njobs && a->waiting < WINDOW) {
-		struct job *j = &a->jobs[a->cursor++];
+	struct lane *l;
 
-		if (!can_start(s, j) || start(s, j) != 1)
-			wait_at_dest(s, j);
-	}
+	for (l = a->lane; l < a->lane + CHANNELS; l++)
+		while (l->cursor < l->end && l->waiting < WINDOW) {
+			struct job *j = &a->jobs[l->cursor++];
+
+			if (!can_start(s, j) || start(s, j) != 1)
+				wait_at_dest(s, j);
+		}
 }
 
 int
@@ -229,11 +233,13 @@ deliver_room(struct send const *s)
 static int
 can_start_any(struct send *s, struct active *a)
 {
+	struct lane const *l;
 	uint32_t i;
 
-	for (i = 0; i < a->njobs && i < WINDOW; i++)
-		if (can_start(s, &a->jobs[i]))
-			return 1;
+	for (l = a->lane; l < a->lane + CHANNELS; l++)
+		for (i = l->cursor; i < l->end && i < l->cursor + WINDOW; i++)
+			if (can_start(s, &a->jobs[i]))
+				return 1;
 	return 0;
 }
 
@@ -260,36 +266,38 @@ place(struct send const *s, struct active const *a)
 	return best;
 }
 
-/* The job at that destination is the first one. */
-static void
-begin_with(struct active *a, struct dest const *d)
+/* Its turn: the job there, if there is one, becomes the first of its channel
+ * and starts.  1; 0 not now.
+ */
+static int
+begin_at(struct send *s, struct active *a, struct dest const *d)
 {
-	struct job first = a->jobs[0];
-	uint32_t i;
+	struct lane *l = &a->lane[d->channel];
+	struct job *first = &a->jobs[l->cursor], other;
+	uint32_t i = l->cursor;
 
-	for (i = 0; i < a->njobs; i++)
-		if (a->jobs[i].dest == d) {
-			a->jobs[0] = a->jobs[i];
-			a->jobs[i] = first;
-			return;
-		}
+	while (i < l->end && a->jobs[i].dest != d)
+		i++;
+	if (i == l->end || s->exiting || !dest_free(s, d))
+		return 0;
+	other = *first;
+	*first = a->jobs[i];
+	a->jobs[i] = other;
+	if (start(s, first) != 1)
+		return 0;
+	l->cursor++;
+	return 1;
 }
 
 void
 deliver_message(struct send *s, uint32_t message, struct dest const *turn)
 {
 	struct active *a;
-	int first = 0;
 
 	if (active_open(s, message, &a) == 0)
 		return;
-	if (turn)
-		begin_with(a, turn);
-	if (turn && !s->exiting && dest_free(s, a->jobs[0].dest))
-		first = start(s, &a->jobs[a->cursor++]) == 1;
-	if (turn && a->cursor && !first)
-		a->cursor = 0;
-	if (!first && s->nstill > STILL && !can_start_any(s, a)) {
+	if (!(turn && begin_at(s, a, turn)) && s->nstill > STILL &&
+	    !can_start_any(s, a)) {
 		dest_park(s, place(s, a), message);
 		active_free(s, a);
 		return;
@@ -316,7 +324,7 @@ take_turn(struct send *s, struct dest *d)
 		return 1;
 	}
 	a = j->a;
-	a->waiting--;
+	a->lane[d->channel].waiting--;
 	if (d->pace.frozen) {
 		put_off(s, j);
 		return 1;

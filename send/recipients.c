@@ -136,12 +136,21 @@ int
 recipients_group(struct send *s, struct active *a)
 {
 	uint32_t i;
+	int c;
 
 	while (!(a->jobs = calloc(a->rcpts ? a->rcpts : 1, sizeof *a->jobs)))
 		state_nomem();
-	for (i = 0; i < a->rcpts; i++)
-		if (a->rcpt[i].state == TO_DO)
-			group_one(s, a, i);
+	for (c = 0; c < CHANNELS; c++) {
+		struct lane *l = &a->lane[c];
+
+		l->cursor = a->njobs;
+		for (i = 0; i < a->rcpts; i++)
+			if (a->rcpt[i].state == TO_DO &&
+			    a->rcpt[i].channel == c)
+				group_one(s, a, i);
+		l->end = a->njobs;
+		l->waiting = 0;
+	}
 	for (i = 0; i < a->njobs; i++)
 		a->jobs[i].dest->open = 0;
 	return a->njobs != 0;

@@ -99,6 +99,11 @@ struct channel {
 	size_t turns;		/* how many stand in it */
 };
 
+struct lane {			/* the jobs of an active message at a channel */
+	uint32_t cursor, end;	/* those before cursor were started or wait */
+	uint32_t waiting;
+};
+
 struct active {
 	struct active *before, *after;
 	uint32_t message;
@@ -109,8 +114,8 @@ struct active {
 	struct recipient *rcpt;
 	uint32_t rcpts;
 	struct job *jobs;
-	uint32_t njobs, cursor;	/* jobs before cursor were started or wait */
-	uint32_t waiting, running;
+	uint32_t njobs, running;
+	struct lane lane[CHANNELS];
 	uint8_t due[CHANNELS];
 	int dying;		/* too old: what fails, fails for good */
 	char const *damaged;

@@ -151,3 +151,19 @@ def test_what_one_channel_leaves_does_not_keep_the_other_from_its_work(sender):
     # none was sent twice for having been put back
     assert sender.log_of_send().count("success: done") == count
     assert len(sender.fakelog()) == count
+
+
+@pytest.mark.parametrize("dead", ["lspawn", "rspawn"])
+def test_many_recipients_at_a_dead_spawner_do_not_hold_back_the_others(sender, dead):
+    """Of the same message: those at the other channel are named last."""
+    rspawnlib.use(sender)
+    (sender.home / "bin" / dead).unlink()
+    local = [f"u{n}@test.example" for n in range(40)]
+    remote = [f"x@r{n}.example" for n in range(40)]
+    to = local + remote if dead == "lspawn" else remote + local
+    sender.up()
+    sender.logged(LOST.format("local" if dead == "lspawn" else "remote"))
+    number = sender.mail(*to)
+    sender.logged(": success: ", count=40)
+    until(lambda: sender.read(number).recipients == [t.encode() for t in to[:40]])
+    assert len(sender.fakelog()) == (0 if dead == "lspawn" else 40)
