@@ -63,7 +63,7 @@ SESSION = smtpd/dialogue.o smtpd/argument.o smtpd/transaction.o \
 smtpd/smtpd: $(SESSION) smtpd/backend.o smtpd/login.o smtpd/program.o
 send/send: send/state.o send/schedule.o send/table.o send/line.o send/marks.o send/scan.o \
 	send/dest.o send/active.o send/recipients.o send/deliver.o send/bouncer.o send/pace.o send/steady.o \
-	send/reasons.o send/memory.o send/found.o send/command.o send/settings.o
+	send/reasons.o send/memory.o send/found.o send/command.o send/settings.o send/outcome.o send/wish.o
 send/bounce: send/notice.o
 send/lspawn: send/pool.o
 # MIME walker: also of scanq
@@ -100,7 +100,8 @@ queue/qstat: queue/listing.o
 queue/qmqpc: queue/netstring.o
 queue/qmqpd queue/qmtpd: queue/netmail.o queue/netstring.o
 queue/queuectl: queue/look.o queue/listing.o queue/orders.o queue/show.o queue/moving.o \
-	queue/inspect.o
+	queue/inspect.o queue/tool.o queue/survey.o queue/ordering.o queue/readdress.o queue/freeze.o \
+	queue/transfer.o
 queue/queued: queue/archive.o queue/worker.o queue/incoming.o queue/envelope.o queue/change.o queue/store.o
 local/local: local/delivery.o local/instructions.o local/dotqmail.o \
 	local/virtual.o local/mbox.o local/program.o local/environment.o \

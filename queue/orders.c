@@ -189,3 +189,19 @@ orders_end(orders_told *told, void *ctx)
 			return -1;
 	return 1;
 }
+
+static void
+note(void *ctx, uint64_t id, int err)
+{
+	(void)id;
+	*(int *)ctx = err;
+}
+
+int
+orders_one(char kind, uint64_t id, stralloc const *offsets)
+{
+	int err = 0;
+
+	return orders_give(kind, id, offsets, note, &err) == -1 ||
+	    orders_end(note, &err) == -1 ? -1 : err;
+}

@@ -24,6 +24,8 @@ extern int orders_ask(char kind, uint64_t id, stralloc *out);
 /* Gives an order; told is called for it, or earlier ones, or later.  1, -1. */
 extern int orders_give(char kind, uint64_t id, stralloc const *offsets,
     orders_told *told, void *ctx);
+/* One order, to its end.  0, or an errno as above; -1 send is gone. */
+extern int orders_one(char kind, uint64_t id, stralloc const *offsets);
 /* Waits for all answers.  1, -1. */
 extern int orders_end(orders_told *told, void *ctx);
 

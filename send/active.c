@@ -14,18 +14,17 @@
 #include "lib/limits.h"
 #include "send/bouncer.h"
 #include "send/command.h"
-#include "send/deliver.h"
 #include "send/dest.h"
 #include "send/line.h"
-#include "send/reasons.h"
+#include "send/outcome.h"
 #include "send/recipients.h"
+#include "send/wish.h"
 
 enum {
 	/* room for offsets in a packet */
 	PACKET = LIMIT_PACKET - 4096,
 	/* when to bounce although deliveries go on */
 	FAILURES = 100,
-	FAILURES_BYTES = 50000,
 	MARK_DELAY = 200,	/* ms: most messages end sooner */
 	FEW = 1000,		/* recipients: no client of smtpd's has more */
 	CROWD = 200000,		/* of all messages that have more */
@@ -328,9 +327,8 @@ must_warn(struct send *s, struct active *a)
 	    state_age(s, a->birth) >= s->delaynotice;
 }
 
-/* Reads the message.  1; 0 it was dealt with. */
-static int
-open_it(struct send *s, uint32_t message, struct active **out)
+int
+active_read(struct send *s, uint32_t message, struct active **out)
 {
 	struct active *a = new_active(s, message);
 	struct message *m = &s->table.m[message];
@@ -382,7 +380,7 @@ active_open(struct send *s, uint32_t message, struct active **out)
 {
 	struct active *a;
 
-	if (!open_it(s, message, &a))
+	if (!active_read(s, message, &a))
 		return 0;
 	if (a->held) {
 		s->table.m[message].state = TABLE_HELD;
@@ -399,97 +397,6 @@ active_open(struct send *s, uint32_t message, struct active **out)
 	}
 	*out = a;
 	return 1;
-}
-
-static void
-result_line(struct slot const *which, char const *what, char const *text)
-{
-	line_put("delivery ");
-	line_number(which->number);
-	line_put(what);
-	line_text(text, strlen(text));
-	line_end();
-}
-
-/* Notes a report: the recipient's index, its address without what
- * virtualdomains put in front, and the text.
- */
-static void
-add_report(struct active *a, stralloc *out, uint32_t i, char const *text,
-    char const *more)
-{
-	struct recipient *r = &a->rcpt[i];
-	size_t n = strnlen(text + 1, LIMIT_REPORT), len = out->len;
-
-	while (job_number(out, i) == -1 ||
-	    job_puts(out, a->text.s + r->address + r->prefix) == -1 ||
-	    !stralloc_catb(out, text + 1, n) ||
-	    (n && text[n] != '\n' && !stralloc_catb(out, "\n", 1)) ||
-	    !stralloc_cats(out, more) || !stralloc_0(out)) {
-		out->len = len;
-		state_nomem();
-	}
-}
-
-static void
-add_failure(struct active *a, uint32_t i, char const *text)
-{
-	add_report(a, &a->failures, i, text, *text == 'Z' ?
-	    "I'm not going to try again; "
-	    "this message has been in the queue too long.\n" : "");
-	a->rcpt[i].state = FAILED;
-	a->failed++;
-}
-
-static void
-deferred(struct send *s, struct slot const *which, char const *text)
-{
-	struct active *a = which->job->a;
-
-	result_line(which, ": deferral: ", text + 1);
-	s->table.m[a->message].reason = reasons_put(text + 1);
-	if (!a->warn || a->delays.len > FAILURES_BYTES)
-		return;
-	add_report(a, &a->delays, which->rcpt, text, "");
-	a->delayed++;
-}
-
-/* Did its host not answer?  RFC 3463 3.5: network and routing status; ours
- * for a connection that failed or died.
- */
-static int
-site_trouble(char const *text)
-{
-	return *text == 'Z' && strstr(text, "(#4.4.");
-}
-
-void
-active_result(struct send *s, struct slot const *which, char const *text)
-{
-	struct active *a = which->job->a;
-	struct recipient *r = &a->rcpt[which->rcpt];
-
-	r->state = LATER;
-	if (site_trouble(text))
-		which->job->trouble = 1;
-	else if (*text == 'K' || *text == 'D' || *text == 'Z')
-		which->job->reached = 1;
-	if (*text == 'K') {
-		result_line(which, ": success: ", text + 1);
-		r->state = DONE;
-		a->unmarked++;
-	} else if (*text == 'D' || (*text == 'Z' && a->dying)) {
-		result_line(which, ": failure: ", text + 1);
-		add_failure(a, which->rcpt, text);
-	} else if (*text == 'Z') {
-		deferred(s, which, text);
-	} else if (*text == 'C') {
-		result_line(which, ": deferral: ", "Message file is damaged.");
-		a->damaged = "body does not fit its checksum";
-		active_cancel(s, a);
-	} else {
-		result_line(which, ": report mangled, will defer", "");
-	}
 }
 
 void
@@ -515,60 +422,6 @@ active_cancel(struct send *s, struct active *a)
 	}
 }
 
-/* What an administrator wants of recipients, when none of them runs. */
-static void
-grant(struct active *a)
-{
-	uint32_t i;
-
-	for (i = 0; i < a->rcpts; i++) {
-		struct recipient *r = &a->rcpt[i];
-
-		if (r->state >= FAILED || r->wish == WISH_TRY)
-			continue;
-		if (r->wish == WISH_BOUNCE) {
-			add_failure(a, i, "DReturned by the administrator. "
-			    "(#5.0.0)");
-		} else if (r->wish == WISH_DONE) {
-			r->state = DONE;
-			a->unmarked++;
-		}
-		r->wish = WISH_NONE;
-	}
-}
-
-/* Starts once more, with those whom an administrator wants tried.  1; 0 there
- * are none.
- */
-static int
-try_wished(struct send *s, struct active *a)
-{
-	uint32_t i, n = 0;
-
-	if (s->exiting || a->damaged || a->wish)
-		return 0;
-	for (i = 0; i < a->rcpts; i++) {
-		struct recipient *r = &a->rcpt[i];
-
-		if (r->wish != WISH_TRY)
-			continue;
-		r->wish = WISH_NONE;
-		if (r->state > LATER)
-			continue;
-		r->state = TO_DO;
-		r->next = TABLE_NONE;
-		n++;
-	}
-	if (!n)
-		return 0;
-	free(a->jobs);
-	a->njobs = 0;
-	if (!recipients_group(s, a))
-		return 0;
-	deliver_more(s, a);
-	return 1;
-}
-
 static int
 is_busy(struct active const *a)
 {
@@ -586,118 +439,15 @@ active_settle(struct send *s, struct active *a)
 	int busy = is_busy(a);
 
 	if (!busy && !a->bouncing && !a->damaged)
-		grant(a);
+		wish_grant(a);
 
 	if (a->failed && !a->bouncing && !a->damaged && (!busy ||
-	    a->failed > FAILURES || a->failures.len > FAILURES_BYTES))
+	    a->failed > FAILURES || a->failures.len > OUTCOME_BYTES))
 		bouncer_ask(s, a);
 	if (a->delayed && !a->failed && !a->bouncing && !a->damaged && !busy)
 		bouncer_warn(s, a);
-	if (!busy && !a->bouncing && !try_wished(s, a))
+	if (!busy && !a->bouncing && !wish_start(s, a))
 		finish(s, a);
 	else if (a->unmarked && !s->mark_at)
 		s->mark_at = s->now + MARK_DELAY;
-}
-
-static struct active *
-find(struct send *s, uint32_t message)
-{
-	struct active *a = s->actives;
-
-	while (a && a->message != message)
-		a = a->after;
-	return a;
-}
-
-/* Takes hold of it, with nothing to be delivered.  0, or an errno. */
-static int
-take(struct send *s, uint32_t message, struct active **out)
-{
-	struct message *m = &s->table.m[message];
-	uint32_t i;
-
-	if (m->state == TABLE_LEAVING || m->state == TABLE_GONE)
-		return ENOENT;
-	if (m->state == TABLE_ACTIVE) {
-		*out = find(s, message);
-		return *out && !(*out)->ticket ? 0 : EBUSY;
-	}
-	/* what queued has been asked and not done yet is not in the file */
-	if (m->marks)
-		return EBUSY;
-	if (m->state == TABLE_WAITING)
-		table_unwait(&s->table, message);
-	if (!open_it(s, message, out))
-		return EIO;
-	for (i = 0; i < (*out)->rcpts; i++)
-		(*out)->rcpt[i].state = NOT_DUE;
-	memset((*out)->due, 0, sizeof (*out)->due);
-	return 0;
-}
-
-static int
-wanted(struct recipient const *r, uint32_t const *offsets, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n && offsets[i] != r->at; i++)
-		;
-	return !n || i < n;
-}
-
-int
-active_wish(struct send *s, uint32_t message, int wish,
-    uint32_t const *offsets, size_t n)
-{
-	struct active *a;
-	uint32_t i;
-	int e = take(s, message, &a);
-
-	if (e)
-		return e;
-	active_cancel(s, a);
-	a->ticket = s->ticket;
-	s->ticket = 0;
-	a->wish = wish;
-	for (i = 0; i < a->rcpts; i++)
-		if (wish >= WISH_BOUNCE && wanted(&a->rcpt[i], offsets, n))
-			a->rcpt[i].wish = wish;
-	active_settle(s, a);
-	return 0;
-}
-
-int
-active_try(struct send *s, uint32_t message, uint32_t const *offsets,
-    size_t n)
-{
-	struct active *a;
-	uint32_t i;
-	int e;
-
-	if (s->table.m[message].state == TABLE_HELD)
-		return EPERM;
-	if (s->table.m[message].state != TABLE_ACTIVE && !deliver_room(s))
-		return EBUSY;
-	e = take(s, message, &a);
-	if (e)
-		return e;
-	s->ticket = 0;
-	e = a->held ? EPERM : 0;
-	for (i = 0; i < a->rcpts; i++)
-		if (!e && (a->rcpt[i].state == NOT_DUE ||
-		    a->rcpt[i].state == LATER) &&
-		    wanted(&a->rcpt[i], offsets, n))
-			a->rcpt[i].wish = WISH_TRY;
-	active_settle(s, a);
-	return e;
-}
-
-int
-active_again(struct send *s, uint32_t message)
-{
-	struct active *a = find(s, message);
-
-	if (a)
-		a->again = 1;
-	return a != 0;
 }

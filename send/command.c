@@ -10,10 +10,10 @@
 #include "lib/job.h"
 #include "lib/limits.h"
 #include "lib/packet.h"
-#include "send/active.h"
 #include "send/found.h"
 #include "send/reasons.h"
 #include "send/settings.h"
+#include "send/wish.h"
 
 enum {
 	REQUESTS = 64,		/* of one client in one round */
@@ -197,7 +197,7 @@ try_now(struct send *s, uint32_t i)
 	case TABLE_GONE:
 		return ENOENT;
 	case TABLE_ACTIVE:
-		active_again(s, i);
+		wish_again(s, i);
 		return 0;
 	case TABLE_WAITING:
 		table_unwait(&s->table, i);
@@ -259,24 +259,24 @@ order(struct send *s, char kind, uint32_t i, uint32_t const *at, size_t n)
 		return ESHUTDOWN;
 	switch (kind) {
 	case 'T':
-		return n ? active_try(s, i, at, n) : try_now(s, i);
+		return n ? wish_try(s, i, at, n) : try_now(s, i);
 	case 'U':
 		e = release(s, i);
 		break;
 	case 'H':
 		if (s->table.m[i].state == TABLE_HELD)
 			return 0;
-		e = active_wish(s, i, WISH_HOLD, 0, 0);
+		e = wish_order(s, i, WISH_HOLD, 0, 0);
 		break;
 	case 'R':
-		e = active_wish(s, i, WISH_DELETE, 0, 0);
+		e = wish_order(s, i, WISH_DELETE, 0, 0);
 		break;
 	case 'F':
-		e = active_wish(s, i, WISH_BOUNCE, at, n);
+		e = wish_order(s, i, WISH_BOUNCE, at, n);
 		break;
 	case 'D':
 		if (n)
-			e = active_wish(s, i, WISH_DONE, at, n);
+			e = wish_order(s, i, WISH_DONE, at, n);
 		break;
 	}
 	return e ? e : -1;

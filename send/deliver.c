@@ -12,6 +12,7 @@
 #include "send/active.h"
 #include "send/dest.h"
 #include "send/line.h"
+#include "send/outcome.h"
 
 enum {
 	WINDOW = 16,		/* jobs of one message that wait at once for a
@@ -389,7 +390,7 @@ delivery_ends(struct send *s, struct slot *slot, char const *text)
 {
 	struct job *j = slot->job;
 
-	active_result(s, slot, text);
+	outcome_note(s, slot, text);
 	slot->number = 0;
 	s->free_slot++;
 	if (!--j->left)
