@@ -64,8 +64,8 @@ line_errno(int e)
 	line_put(strerror(e));
 }
 
-void
-line_end(void)
+static void
+finish(void)
 {
 	/* a full buffer may have cut it: rather none than half a line */
 	if (used == sizeof buf - 1) {
@@ -75,15 +75,6 @@ line_end(void)
 	}
 	buf[used++] = '\n';
 	start = used;
-}
-
-void
-line_warning(char const *text, int e)
-{
-	line_put("warning: ");
-	line_put(text);
-	line_errno(e);
-	line_end();
 }
 
 /* Whole lines from the front, in one write that a pipe takes as one. */
@@ -109,7 +100,7 @@ drop(size_t n)
 	lost = 0;
 	line_put("warning: log lines lost because the logger did not read: ");
 	line_number(n);
-	line_end();
+	finish();
 }
 
 void
@@ -131,6 +122,24 @@ line_flush(int wait)
 		/* nobody will ever read: as if it were written */
 		drop(r == -1 ? n : (size_t)r);
 	}
+}
+
+void
+line_end(void)
+{
+	finish();
+	/* a round of send's may have more to say than the buffer takes */
+	if (used > LINE_ROOM / 2)
+		line_flush(0);
+}
+
+void
+line_warning(char const *text, int e)
+{
+	line_put("warning: ");
+	line_put(text);
+	line_errno(e);
+	line_end();
 }
 
 size_t

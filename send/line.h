@@ -19,6 +19,7 @@ extern void line_number(uint64_t u);
  * or above 126 and '%' become '_'.
  */
 extern void line_text(char const *s, size_t n);
+/* Also writes, as line_flush(0), when the buffer is half full. */
 extern void line_end(void);
 extern void line_errno(int e);		/* ": " and what it means */
 /* A line of its own: "warning: ", that, and what it means. */

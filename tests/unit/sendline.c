@@ -1,6 +1,7 @@
 #include "send/line.h"
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -61,6 +62,25 @@ test_full(int in)
 	ok(r == 6 && memcmp(got, "after\n", 6) == 0, "and goes on");
 }
 
+/* A file, which takes all: more than the buffer does, in one go. */
+static void
+test_much(void)
+{
+	static char name[] = "/tmp/sendline.XXXXXX";
+	int fd = mkstemp(name), i;
+
+	unlink(name);
+	dup2(fd, 2);
+	for (i = 0; i < 10000; i++) {
+		line_put("delivery 1: deferral: a line of some length");
+		line_end();
+	}
+	line_flush(0);
+	ok(lseek(fd, 0, SEEK_END) == 10000 * 44,
+	    "a logger that reads gets all, however much it is at once");
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -72,6 +92,7 @@ main(void)
 	fcntl(pipe_fd[1], F_SETPIPE_SZ, 16384);
 	line_flush(1);
 	test_full(pipe_fd[0]);
+	test_much();
 	close(out);
 	return tap_done();
 }
