@@ -20,6 +20,8 @@ enum {
 	LIMIT_REPORT = 3000,
 	/* one record between two of our processes */
 	LIMIT_PACKET = 65536,
+	/* recipients in one order to send */
+	LIMIT_ORDER = 1000,
 	/* envelope of one message: LIMIT_RECIPIENTS of LIMIT_ADDRESS */
 	LIMIT_ENVELOPE = 2097152,
 	/* what a checkpassword program reads (interface: 512 bytes) */

@@ -6,14 +6,43 @@
 
 #include "lib/exitcode.h"
 #include "lib/job.h"
+#include "lib/limits.h"
 #include "queue/orders.h"
 
 struct ordering {
 	char order;		/* INTERNALS 4.5 */
 	char const *done;	/* "held", "deleted" */
 	stralloc offsets;
+	int named;		/* messages, by their ids */
 	uint64_t good, bad, later;
 };
+
+static char const *
+reason(struct ordering const *o, int err)
+{
+	switch (err) {
+	case ENOENT:
+		return "send does not know it";
+	case EPERM:
+		return "it is held";
+	case EINVAL:
+		return o->order == 'U' ? "it is not held" : strerror(err);
+	case EBUSY:
+		return "send is still at work on it";
+	case EAGAIN:
+		return "the bounce could not be queued";
+	case EALREADY:
+		return "no recipient of it was left";
+	case EBADMSG:
+		return "it is damaged, and set aside";
+	case ECANCELED:
+		return "it was released";
+	case ESHUTDOWN:
+		return "send is ending";
+	default:
+		return strerror(err);
+	}
+}
 
 static void
 told(void *ctx, uint64_t id, int err)
@@ -27,15 +56,10 @@ told(void *ctx, uint64_t id, int err)
 		o->later++;
 		printf("%llu: will be %s when its deliveries under way have "
 		    "ended\n", (unsigned long long)id, o->done);
-	} else {
+	} else if (o->order != 'U' || err != EINVAL || o->named) {
 		o->bad++;
 		printf("%llu: not %s: %s\n", (unsigned long long)id, o->done,
-		    err == ENOENT ? "send does not know it" :
-		    err == EPERM ? "it is held" :
-		    err == EINVAL ? "it is not held" :
-		    err == EBUSY ? "send has too much under way" :
-		    err == EAGAIN ? "the bounce could not be queued" :
-		    strerror(err));
+		    reason(o, err));
 	}
 }
 
@@ -60,6 +84,37 @@ chosen_recipients(struct tool *t, struct look *l, stralloc *offsets)
 	return all;
 }
 
+/* An order names LIMIT_ORDER recipients at most: all parts but the last are
+ * carried out here.  1; 0 one was not, and told.
+ */
+static int
+all_but_the_last(struct ordering *o, char order, uint64_t id)
+{
+	stralloc part = STRALLOC_ZERO, *all = &o->offsets;
+	size_t i, n = 0, start = 0;
+	int e = 0;
+
+	for (i = 0; i < all->len && !e; i++) {
+		n += !all->s[i];
+		if (n < LIMIT_ORDER || i + 1 == all->len)
+			continue;
+		/* answers of others are not for this one */
+		if (!stralloc_copyb(&part, all->s + start, i + 1 - start))
+			tool_nomem();
+		if (orders_end(told, o) == -1 ||
+		    (e = orders_one(order, id, &part)) == -1)
+			tool_send_is_gone();
+		start = i + 1;
+		n = 0;
+	}
+	stralloc_free(&part);
+	all->len -= start;
+	memmove(all->s, all->s + start, all->len);
+	if (e)	/* of one that is still to come, the rest is not ordered */
+		told(o, id, e == ETIMEDOUT ? EBUSY : e);
+	return !e;
+}
+
 static void
 order_one(struct tool *t, struct look *l, void *ctx)
 {
@@ -82,14 +137,16 @@ order_one(struct tool *t, struct look *l, void *ctx)
 		o->offsets.len = 0;
 	if (order == 'R' && o->offsets.len)
 		order = 'D';
-	if (orders_give(order, l->id, &o->offsets, told, o) == -1)
+	if (all_but_the_last(o, order, l->id) &&
+	    orders_give(order, l->id, &o->offsets, told, o) == -1)
 		tool_send_is_gone();
 }
 
 static int
 give(struct tool *t, char order, char const *done)
 {
-	struct ordering o = { order, done, STRALLOC_ZERO, 0, 0, 0 };
+	struct ordering o = { order, done, STRALLOC_ZERO,
+		t->choice.ids.len != 0, 0, 0, 0 };
 
 	tool_each(t, order_one, &o);
 	if (orders_end(told, &o) == -1)
@@ -108,8 +165,6 @@ orders(struct tool *t, char const *const *argv, char order, char const *done)
 	if (!look_chosen(&t->choice))
 		tool_usage();
 	tool_need_send();
-	if (order == 'U')
-		t->choice.held = 1;
 	return give(t, order, done);
 }
 

@@ -32,9 +32,9 @@ enum {
 	TROUBLE_DELAY = 60	/* s, after a file could not be read */
 };
 
-/* Asks queued; a request is never dropped. */
-static void
-ask(struct send *s, char kind, uint32_t message, char const *rest, size_t n)
+void
+active_ask(struct send *s, char kind, uint32_t message, char const *rest,
+    size_t n)
 {
 	struct message *m = &s->table.m[message];
 
@@ -55,7 +55,7 @@ set_aside(struct send *s, uint32_t message, char const *why)
 	line_put(" is damaged and set aside in bad/: ");
 	line_put(why);
 	line_end();
-	ask(s, 'B', message, why, strlen(why) + 1);
+	active_ask(s, 'B', message, why, strlen(why) + 1);
 }
 
 /* The file cannot be read at the moment. */
@@ -246,7 +246,7 @@ mark(struct send *s, struct active *a, uint64_t ticket)
 		a->unmarked--;
 		if (offsets.len > PACKET || !a->unmarked) {
 			s->ticket = a->unmarked ? 0 : ticket;
-			ask(s, 'D', a->message, offsets.s, offsets.len);
+			active_ask(s, 'D', a->message, offsets.s, offsets.len);
 			offsets.len = 0;
 		}
 	}
@@ -272,7 +272,7 @@ keep(struct send *s, struct active *a)
 	mark(s, a, a->wish == WISH_HOLD ? 0 : a->ticket);
 	if (a->wish == WISH_HOLD) {
 		s->ticket = a->ticket;
-		ask(s, 'H', a->message, "H", 2);
+		active_ask(s, 'H', a->message, "H", 2);
 	}
 	if (a->wish == WISH_HOLD || a->held)
 		m->state = TABLE_HELD;
@@ -280,26 +280,42 @@ keep(struct send *s, struct active *a)
 		reschedule(s, a);
 }
 
+/* Why nothing has come of an order, as an errno; 0: something has. */
+static int
+came_to_nothing(struct active const *a, uint32_t left)
+{
+	if (a->damaged)
+		return EBADMSG;
+	if (a->unbounced)
+		return EAGAIN;
+	return a->granted || (a->wish < WISH_BOUNCE && left) ? 0 : EALREADY;
+}
+
 static void
 finish(struct send *s, struct active *a)
 {
-	uint64_t ticket = a->ticket, id = a->id;
-	uint32_t i, left = 0;
+	uint32_t i, left = 0, message = a->message;
+	int e;
 
 	for (i = 0; i < a->rcpts; i++)
 		left += a->rcpt[i].state < DONE;
-	s->ticket = ticket;
+	e = came_to_nothing(a, left);
+	if (a->ticket && e) {
+		command_answer(s, a->ticket, a->id, e);
+		a->ticket = 0;
+	}
+	s->ticket = a->ticket;
 	if (a->damaged)
-		set_aside(s, a->message, a->damaged);
+		set_aside(s, message, a->damaged);
 	else if (!left || a->wish == WISH_DELETE)
-		ask(s, 'R', a->message, 0, 0);
+		active_ask(s, 'R', message, 0, 0);
 	else
 		keep(s, a);
-	active_free(s, a);
-	/* nothing was asked of queued: nothing has come of it */
-	if (ticket && s->ticket)
-		command_answer(s, ticket, id, EAGAIN);
+	/* all is asked already, and will have been done when this is */
+	if (a->ticket && s->ticket)
+		active_ask(s, 'D', message, 0, 0);
 	s->ticket = 0;
+	active_free(s, a);
 }
 
 static void
@@ -346,6 +362,7 @@ active_read(struct send *s, uint32_t message, struct active **out)
 	if (!(m->flags & TABLE_KNOWN))
 		log_new(a, f.body, &o);
 	m->flags |= TABLE_KNOWN;
+	m->flags &= ~TABLE_LOOK;
 	a->warn = must_warn(s, a);
 	*out = a;
 	return 1;
@@ -444,7 +461,9 @@ active_settle(struct send *s, struct active *a)
 	if (a->failed && !a->bouncing && !a->damaged && (!busy ||
 	    a->failed > FAILURES || a->failures.len > OUTCOME_BYTES))
 		bouncer_ask(s, a);
-	if (a->delayed && !a->failed && !a->bouncing && !a->damaged && !busy)
+	/* but where an administrator wants something else, it is no delay */
+	if (a->delayed && !a->wish && !a->failed && !a->bouncing &&
+	    !a->damaged && !busy)
 		bouncer_warn(s, a);
 	if (!busy && !a->bouncing && !wish_start(s, a))
 		finish(s, a);

@@ -16,6 +16,12 @@ extern int active_open(struct send *s, uint32_t message, struct active **out);
  */
 extern int active_read(struct send *s, uint32_t message, struct active **out);
 
+/* Asks queued about a message that is not active any more, or about to be
+ * so no more; it answers s->ticket.  A request is never dropped.
+ */
+extern void active_ask(struct send *s, char kind, uint32_t message,
+    char const *rest, size_t n);
+
 /* Goes on after a change: has failures bounced, has done recipients marked,
  * and where nothing runs or waits any more ends it.
  */

@@ -197,8 +197,10 @@ static void
 verdict(struct send *s, struct active *a, int state)
 {
 	if (a->until) {
-		if (state == DONE)
+		if (state == DONE) {
 			s->table.m[a->message].flags |= TABLE_WARNED;
+			a->warn = 0;
+		}
 		a->until = 0;
 		a->delayed = a->delays.len = 0;
 		a->bouncing = 0;
@@ -211,6 +213,7 @@ verdict(struct send *s, struct active *a, int state)
 		line_end();
 		/* nor will those behind them fare better now */
 		a->given = a->failed;
+		a->unbounced = a->wish == WISH_BOUNCE;
 	}
 	settle_failures(a, a->given, state);
 	a->bouncing = 0;

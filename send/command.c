@@ -16,8 +16,7 @@
 #include "send/wish.h"
 
 enum {
-	REQUESTS = 64,		/* of one client in one round */
-	OFFSETS = 1000		/* in one request */
+	REQUESTS = 64		/* of one client in one round */
 };
 
 struct client {
@@ -184,55 +183,6 @@ query(struct send *s, uint32_t i, stralloc *out)
 		state_nomem();
 }
 
-/* T: its next try is now. */
-static int
-try_now(struct send *s, uint32_t i)
-{
-	struct message *m = &s->table.m[i];
-
-	switch (m->state) {
-	case TABLE_HELD:
-		return EPERM;
-	case TABLE_LEAVING:
-	case TABLE_GONE:
-		return ENOENT;
-	case TABLE_ACTIVE:
-		wish_again(s, i);
-		return 0;
-	case TABLE_WAITING:
-		table_unwait(&s->table, i);
-		memset(m->next, 0, sizeof m->next);
-		table_wait(&s->table, i);
-		return 0;
-	default:
-		memset(m->next, 0, sizeof m->next);
-		return 0;
-	}
-}
-
-/* U: 0 if queued is asked.  One that waits since our start may be held: its
- * file has not been read yet.
- */
-static int
-release(struct send *s, uint32_t i)
-{
-	struct message *m = &s->table.m[i];
-
-	if (m->state != TABLE_HELD && m->state != TABLE_WAITING)
-		return EINVAL;
-	if (m->marks)
-		return EBUSY;
-	if (m->state == TABLE_WAITING)
-		table_unwait(&s->table, i);
-	while (marks_ask(&s->marks, 'H', i, m->id, "-", 2, s->ticket) == -1)
-		state_nomem();
-	s->ticket = 0;
-	m->marks++;
-	memset(m->next, 0, sizeof m->next);
-	m->state = TABLE_MARKING;
-	return 0;
-}
-
 /* The offsets behind an order.  -1: malformed. */
 static ssize_t
 offsets(char const *p, size_t n, size_t pos, uint32_t *out)
@@ -241,7 +191,7 @@ offsets(char const *p, size_t n, size_t pos, uint32_t *out)
 	uint64_t u;
 
 	for (; pos < n; k++) {
-		if (k == OFFSETS || !job_field_number(p, n, &pos, &u) ||
+		if (k == LIMIT_ORDER || !job_field_number(p, n, &pos, &u) ||
 		    u > UINT32_MAX)
 			return -1;
 		out[k] = u;
@@ -259,13 +209,12 @@ order(struct send *s, char kind, uint32_t i, uint32_t const *at, size_t n)
 		return ESHUTDOWN;
 	switch (kind) {
 	case 'T':
-		return n ? wish_try(s, i, at, n) : try_now(s, i);
+		return n ? wish_try(s, i, at, n) : wish_now(s, i);
 	case 'U':
-		e = release(s, i);
-		break;
+		return wish_release(s, i);
 	case 'H':
 		if (s->table.m[i].state == TABLE_HELD)
-			return 0;
+			return s->table.m[i].marks ? EBUSY : 0;
 		e = wish_order(s, i, WISH_HOLD, 0, 0);
 		break;
 	case 'R':
@@ -305,7 +254,7 @@ static void
 about(struct send *s, struct client *c, char kind, uint64_t id, char const *p,
     size_t n, size_t pos)
 {
-	static uint32_t at[OFFSETS];
+	static uint32_t at[LIMIT_ORDER];
 	static stralloc out = STRALLOC_ZERO;
 	ssize_t k = offsets(p, n, pos, at);
 	uint32_t i;

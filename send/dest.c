@@ -160,7 +160,7 @@ dest_next_parked(struct send *s, struct dest *d)
 
 	while ((message = d->parked) != TABLE_NONE) {
 		d->parked = s->table.m[message].link;
-		if (table_unlist(&s->table, message, TABLE_PARKED))
+		if (table_unlist(&s->table, message))
 			break;
 	}
 	return message;

@@ -131,7 +131,7 @@ open_messages(struct send *s)
 	for (n = 0; n < OPEN && s->fresh != TABLE_NONE && room(s); n++) {
 		i = s->fresh;
 		s->fresh = s->table.m[i].link;
-		if (table_unlist(&s->table, i, TABLE_FRESH))
+		if (table_unlist(&s->table, i))
 			deliver_message(s, i, 0);
 	}
 	for (n = 0; n < OPEN && room(s) && some_channel_free(s); n++) {
@@ -247,17 +247,28 @@ stop(struct service *v)
 	}
 }
 
+/* What is under way, too: when it has ended. */
 static void
 retry_all(struct send *s)
 {
+	struct active *a;
 	uint32_t i;
 
 	scan_again(&s->scan);
-	/* a hold may have ended while nobody told us */
-	for (i = 0; i < s->table.used; i++)
-		if (s->table.m[i].state == TABLE_HELD && !s->table.m[i].marks)
+	for (i = 0; i < s->table.used; i++) {
+		struct message *m = &s->table.m[i];
+
+		if (m->state == TABLE_MARKING)
+			memset(m->next, 0, sizeof m->next);
+		/* a hold may have ended while nobody told us */
+		if (m->state == TABLE_HELD && !m->marks) {
+			m->flags |= TABLE_LOOK;
 			table_wait(&s->table, i);
+		}
+	}
 	table_hurry(&s->table);
+	for (a = s->actives; a; a = a->after)
+		a->again = 1;
 }
 
 static void

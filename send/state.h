@@ -130,6 +130,8 @@ struct active {
 	int held;		/* its hold mark is set */
 	int crowd;		/* counted in send's */
 	int wish, again;
+	int granted;		/* something has come of the wish */
+	int unbounced;		/* but a bounce for it could not be queued */
 	uint64_t ticket;	/* who waits to hear of it */
 	int bouncing;
 	struct active *bounce_next;

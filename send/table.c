@@ -146,14 +146,14 @@ table_gone(struct table *t, uint32_t index)
 }
 
 int
-table_unlist(struct table *t, uint32_t index, uint8_t state)
+table_unlist(struct table *t, uint32_t index)
 {
 	struct message *m = &t->m[index];
 
 	m->flags &= ~TABLE_LISTED;
 	if (m->state == TABLE_GONE)
 		table_forget(t, index);
-	return m->state == state;
+	return m->state == TABLE_FRESH || m->state == TABLE_PARKED;
 }
 
 static int

@@ -23,7 +23,8 @@ enum {
 enum {			/* flags */
 	TABLE_KNOWN = 1,	/* its "new msg" line is written */
 	TABLE_LISTED = 2,	/* in a list, by its link */
-	TABLE_WARNED = 4	/* its sender knows that it is delayed */
+	TABLE_WARNED = 4,	/* its sender knows that it is delayed */
+	TABLE_LOOK = 8		/* is it held?  Its file has to say */
 };
 
 #define TABLE_NONE UINT32_MAX	/* no such index */
@@ -60,10 +61,11 @@ extern int table_find(struct table const *t, uint64_t id, uint32_t *index);
 extern void table_forget(struct table *t, uint32_t index);
 /* The same, later: what is still in a list is forgotten when it leaves it. */
 extern void table_gone(struct table *t, uint32_t index);
-/* It is taken out of its list.  1 it is there in that state; 0 it is not any
- * more, and there is nothing to do with it.
+/* It is taken out of its list.  1 it is its turn, as fresh or parked, whichever
+ * it was when it came into that list; 0 it is not any more, and there is
+ * nothing to do with it.
  */
-extern int table_unlist(struct table *t, uint32_t index, uint8_t state);
+extern int table_unlist(struct table *t, uint32_t index);
 
 /* Into the heap, by the earlier of its next tries; of equal ones the smaller
  * id is first.  Never fails: table_add has made room.

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "send/active.h"
+#include "send/command.h"
 #include "send/deliver.h"
 #include "send/outcome.h"
 #include "send/recipients.h"
@@ -18,14 +19,17 @@ wish_grant(struct active *a)
 	for (i = 0; i < a->rcpts; i++) {
 		struct recipient *r = &a->rcpt[i];
 
-		if (r->state >= FAILED || r->wish == WISH_TRY)
+		if (r->state > FAILED || r->wish == WISH_TRY)
 			continue;
 		if (r->wish == WISH_BOUNCE) {
-			outcome_fail(a, i, "DReturned by the administrator. "
-			    "(#5.0.0)");
-		} else if (r->wish == WISH_DONE) {
+			if (r->state != FAILED)
+				outcome_fail(a, i, "DReturned by the "
+				    "administrator. (#5.0.0)");
+			a->granted = 1;
+		} else if (r->wish == WISH_DONE && r->state != FAILED) {
 			r->state = DONE;
 			a->unmarked++;
+			a->granted = 1;
 		}
 		r->wish = WISH_NONE;
 	}
@@ -39,7 +43,8 @@ wish_start(struct send *s, struct active *a)
 {
 	uint32_t i, n = 0;
 
-	if (s->exiting || a->damaged || a->wish)
+	if (s->exiting || a->damaged || a->wish == WISH_HOLD ||
+	    a->wish == WISH_DELETE)
 		return 0;
 	for (i = 0; i < a->rcpts; i++) {
 		struct recipient *r = &a->rcpt[i];
@@ -53,7 +58,10 @@ wish_start(struct send *s, struct active *a)
 		r->next = TABLE_NONE;
 		n++;
 	}
-	if (!n)
+	/* who waits for another order is not kept waiting for a try */
+	if (n && a->wish)
+		a->again = 1;
+	if (!n || a->wish)
 		return 0;
 	free(a->jobs);
 	a->njobs = 0;
@@ -78,7 +86,9 @@ static int
 take(struct send *s, uint32_t message, struct active **out)
 {
 	struct message *m = &s->table.m[message];
+	uint64_t ticket = s->ticket;
 	uint32_t i;
+	int r;
 
 	if (m->state == TABLE_LEAVING || m->state == TABLE_GONE)
 		return ENOENT;
@@ -91,8 +101,12 @@ take(struct send *s, uint32_t message, struct active **out)
 		return EBUSY;
 	if (m->state == TABLE_WAITING)
 		table_unwait(&s->table, message);
-	if (!active_read(s, message, out))
-		return EIO;
+	s->ticket = 0;	/* it is not for what a bad file makes us ask */
+	r = active_read(s, message, out);
+	s->ticket = ticket;
+	if (r == 0)
+		return m->state == TABLE_LEAVING ? EBADMSG :
+		    m->state == TABLE_WAITING ? EIO : ENOENT;
 	for (i = 0; i < (*out)->rcpts; i++)
 		(*out)->rcpt[i].state = NOT_DUE;
 	memset((*out)->due, 0, sizeof (*out)->due);
@@ -156,12 +170,106 @@ wish_try(struct send *s, uint32_t message, uint32_t const *offsets,
 	return e;
 }
 
-int
-wish_again(struct send *s, uint32_t message)
+/* What we have not read since our start, or since others may have changed it,
+ * may be held.  0, or an errno.
+ */
+static int
+look(struct send *s, uint32_t message)
 {
-	struct active *a = find(s, message);
+	struct message const *m = &s->table.m[message];
+	uint64_t ticket = s->ticket;
+	struct active *a;
+	int e;
 
-	if (a)
-		a->again = 1;
-	return a != 0;
+	if (m->state != TABLE_WAITING ||
+	    (m->flags & (TABLE_KNOWN | TABLE_LOOK)) == TABLE_KNOWN)
+		return 0;
+	e = take(s, message, &a);
+	if (!e)
+		active_settle(s, a);
+	s->ticket = ticket;
+	return e;
+}
+
+/* It is active: again when what runs has ended. */
+static int
+again(struct active *a)
+{
+	if (a->ticket)
+		return EBUSY;
+	if (a->held)
+		return EPERM;
+	a->again = 1;
+	return 0;
+}
+
+int
+wish_now(struct send *s, uint32_t message)
+{
+	struct message *m = &s->table.m[message];
+	int e = look(s, message);
+
+	if (e)
+		return e;
+	switch (m->state) {
+	case TABLE_HELD:
+		return EPERM;
+	case TABLE_LEAVING:
+	case TABLE_GONE:
+		return ENOENT;
+	case TABLE_ACTIVE:
+		return again(find(s, message));
+	case TABLE_WAITING:
+		table_unwait(&s->table, message);
+		memset(m->next, 0, sizeof m->next);
+		table_wait(&s->table, message);
+		return 0;
+	default:
+		memset(m->next, 0, sizeof m->next);
+		return 0;
+	}
+}
+
+/* It is active.  A hold that waits for what runs is taken back. */
+static int
+unhold(struct send *s, struct active *a)
+{
+	if (a->held || (a->ticket && a->wish != WISH_HOLD))
+		return EBUSY;
+	if (a->wish != WISH_HOLD)
+		return EINVAL;
+	command_answer(s, a->ticket, a->id, ECANCELED);
+	a->ticket = 0;
+	a->wish = WISH_NONE;
+	a->again = 1;
+	return 0;
+}
+
+int
+wish_release(struct send *s, uint32_t message)
+{
+	struct message *m = &s->table.m[message];
+	int e = look(s, message);
+
+	if (e)
+		return e;
+	switch (m->state) {
+	case TABLE_LEAVING:
+	case TABLE_GONE:
+		return ENOENT;
+	case TABLE_FRESH:
+		return EBUSY;
+	case TABLE_ACTIVE:
+		return unhold(s, find(s, message));
+	case TABLE_HELD:
+		break;
+	default:
+		return EINVAL;
+	}
+	if (m->marks)
+		return EBUSY;
+	memset(m->next, 0, sizeof m->next);
+	m->state = TABLE_MARKING;
+	active_ask(s, 'H', message, "-", 2);
+	return -1;
 }

@@ -20,8 +20,15 @@ extern int wish_order(struct send *s, uint32_t message, int wish,
 extern int wish_try(struct send *s, uint32_t message,
     uint32_t const *offsets, size_t n);
 
-/* It is tried again as soon as this try is over.  1; 0 it is not active. */
-extern int wish_again(struct send *s, uint32_t message);
+/* All of it is tried now; what is active, once more when this try is over.  0,
+ * or an errno.
+ */
+extern int wish_now(struct send *s, uint32_t message);
+
+/* Its hold ends.  -1: queued is asked, s->ticket is answered then; 0, or an
+ * errno.
+ */
+extern int wish_release(struct send *s, uint32_t message);
 
 /* Fulfils what is wanted of recipients, for none of them runs now. */
 extern void wish_grant(struct active *a);

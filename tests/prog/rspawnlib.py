@@ -1,4 +1,5 @@
-"""A rspawn of a test's own: answers what control/fake/DOMAIN says, else K."""
+"""A rspawn of a test's own: answers what control/fake/DOMAIN says, else K:
+an answer, or "sleep SECONDS", and then one."""
 import sys
 
 FAKE = r'''#!{python}
@@ -18,8 +19,9 @@ def job(fields):
     f = home / "control/fake" / host
     text = f.read_bytes() if f.exists() else b"Kdone"
     if text.startswith(b"sleep "):
-        time.sleep(float(text.split()[1]))
-        text = b"Kslept"
+        _, seconds, *then = text.split(b" ", 2)
+        time.sleep(float(seconds))
+        text = then[0] if then else b"Kslept"
     note("end", host, len(pairs))
     with lock:
         s.send(b"".join(n + b"\0" + text + b"\0" for n, _ in pairs))

@@ -118,6 +118,28 @@ test_hurry(void)
 }
 
 static void
+test_unlist(void)
+{
+	struct table t = TABLE_ZERO;
+	uint32_t i, j, state, good = 1;
+
+	table_add(&t, 5, &i);
+	for (state = TABLE_FRESH; state < TABLE_GONE; state++) {
+		t.m[i].state = state;
+		t.m[i].flags = TABLE_LISTED | TABLE_KNOWN;
+		good &= table_unlist(&t, i) == (state == TABLE_FRESH ||
+		    state == TABLE_PARKED) && t.m[i].flags == TABLE_KNOWN;
+	}
+	ok(good, "fresh or parked, it has its turn, whichever list it was in");
+	t.m[i].flags = TABLE_LISTED;
+	table_gone(&t, i);
+	ok(table_find(&t, 5, &j) == 1 && t.m[i].state == TABLE_GONE &&
+	    table_unlist(&t, i) == 0 && table_find(&t, 5, &j) == 0,
+	    "gone, it is forgotten when it leaves its list");
+	table_free(&t);
+}
+
+static void
 test_size(void)
 {
 	struct table t = TABLE_ZERO;
@@ -141,6 +163,7 @@ main(void)
 	test_model();
 	test_heap();
 	test_hurry();
+	test_unlist();
 	test_size();
 	return tap_done();
 }
