@@ -434,7 +434,7 @@ active_cancel(struct send *s, struct active *a)
 		dest_settle(s, j->dest);
 	}
 	for (c = 0; c < CHANNELS; c++) {
-		a->lane[c].waiting = 0;
+		a->lane[c].waiting = a->lane[c].ahead = 0;
 		a->lane[c].cursor = a->lane[c].end;
 	}
 }

@@ -15,9 +15,9 @@
 #include "send/outcome.h"
 
 enum {
-	WINDOW = 16,		/* jobs of one message that wait at once for a
-				 * channel: a list does not stand before
-				 * everybody else */
+	WINDOW = 16,		/* destinations at which one message waits for
+				 * a slot of a channel at once: a list does not
+				 * stand before everybody else */
 	TURNS = 64,		/* slots given, reports read, in one go */
 	SLOT_BITS = 20,		/* of a delivery's number on the wire */
 	/* active messages of which nothing runs: beyond so many, one is only
@@ -156,13 +156,16 @@ static void
 put_off(struct send *s, struct job *j)
 {
 	struct active *a = j->a;
+	struct dest *d = j->dest;
 	uint32_t i;
 
-	for (i = j->first; i != TABLE_NONE; i = a->rcpt[i].next)
-		a->rcpt[i].state = LATER;
-	j->state = JOB_ENDED;
-	j->dest->users--;
-	dest_settle(s, j->dest);
+	for (; j; j = j->more) {
+		for (i = j->first; i != TABLE_NONE; i = a->rcpt[i].next)
+			a->rcpt[i].state = LATER;
+		j->state = JOB_ENDED;
+		d->users--;
+	}
+	dest_settle(s, d);
 	deliver_more(s, a);
 	active_settle(s, a);
 }
@@ -192,8 +195,12 @@ start(struct send *s, struct job *j)
 static void
 wait_at_dest(struct send *s, struct job *j)
 {
+	struct lane *l = &j->a->lane[j->dest->channel];
+
 	j->state = JOB_WAITS;
-	j->a->lane[j->dest->channel].waiting++;
+	j->ahead = !dest_full(s, j->dest);
+	l->ahead += j->ahead;
+	l->waiting++;
 	dest_wait(s, j->dest, j);
 }
 
@@ -205,17 +212,27 @@ can_start(struct send *s, struct job const *j)
 	    dest_free(s, j->dest);
 }
 
+/* Starts it and what is behind it, or has it wait. */
+static void
+offer(struct send *s, struct job *j)
+{
+	while (j && can_start(s, j) && start(s, j) == 1)
+		j = j->more;
+	if (j)
+		wait_at_dest(s, j);
+}
+
 void
 deliver_more(struct send *s, struct active *a)
 {
 	struct lane *l;
 
 	for (l = a->lane; l < a->lane + CHANNELS; l++)
-		while (l->cursor < l->end && l->waiting < WINDOW) {
+		while (l->cursor < l->end && l->ahead < WINDOW) {
 			struct job *j = &a->jobs[l->cursor++];
 
-			if (!can_start(s, j) || start(s, j) != 1)
-				wait_at_dest(s, j);
+			if (!j->follows)
+				offer(s, j);
 		}
 }
 
@@ -287,6 +304,7 @@ begin_at(struct send *s, struct active *a, struct dest const *d)
 	if (start(s, first) != 1)
 		return 0;
 	l->cursor++;
+	offer(s, first->more);
 	return 1;
 }
 
@@ -326,6 +344,7 @@ take_turn(struct send *s, struct dest *d)
 	}
 	a = j->a;
 	a->lane[d->channel].waiting--;
+	a->lane[d->channel].ahead -= j->ahead;
 	if (d->pace.frozen) {
 		put_off(s, j);
 		return 1;
@@ -335,6 +354,7 @@ take_turn(struct send *s, struct dest *d)
 		return 0;
 	}
 	dest_settle(s, d);
+	offer(s, j->more);
 	deliver_more(s, a);
 	return 1;
 }

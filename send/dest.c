@@ -104,13 +104,18 @@ dest_get(struct send *s, int channel, char const *name)
 }
 
 int
+dest_full(struct send const *s, struct dest const *d)
+{
+	return d->running >= d->window || d->next_at > s->now;
+}
+
+int
 dest_free(struct send const *s, struct dest const *d)
 {
 	struct channel const *ch = &s->channel[d->channel];
 
 	return ch->sock != -1 && !ch->full && ch->running < ch->limit &&
-	    d->running < d->window && d->next_at <= s->now &&
-	    d->running < 8 * (ch->limit - ch->running);
+	    !dest_full(s, d) && d->running < 8 * (ch->limit - ch->running);
 }
 
 void
@@ -239,8 +244,7 @@ dest_settle(struct send *s, struct dest *d)
 {
 	struct channel *ch = &s->channel[d->channel];
 	int waits = d->jobs || d->parked != TABLE_NONE;
-	int in = waits && (d->pace.frozen || (d->running < d->window &&
-	    d->next_at <= s->now));
+	int in = waits && (d->pace.frozen || !dest_full(s, d));
 
 	if (waits && d->next_at > s->now &&
 	    (!s->rate_at || d->next_at < s->rate_at))

@@ -25,6 +25,9 @@ extern struct dest *dest_get(struct send *s, int channel, char const *name);
  */
 extern int dest_free(struct send const *s, struct dest const *d);
 
+/* Has it all that its own pace takes now, whatever its channel has left? */
+extern int dest_full(struct send const *s, struct dest const *d);
+
 /* So many recipients were sent there: the next ones when its rate allows. */
 extern void dest_sent(struct send *s, struct dest *d, uint32_t recipients);
 /* A job there has ended: what its host made of it decides on the window. */

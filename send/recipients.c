@@ -84,6 +84,11 @@ new_job(struct active *a, struct dest *d)
 {
 	struct job *j = &a->jobs[a->njobs++];
 
+	if (d->open) {
+		d->open->more = j;
+		j->follows = 1;
+	}
+
 	j->a = a;
 	j->dest = d;
 	j->first = j->last = TABLE_NONE;
@@ -149,7 +154,7 @@ recipients_group(struct send *s, struct active *a)
 			    a->rcpt[i].channel == c)
 				group_one(s, a, i);
 		l->end = a->njobs;
-		l->waiting = 0;
+		l->waiting = l->ahead = 0;
 	}
 	for (i = 0; i < a->njobs; i++)
 		a->jobs[i].dest->open = 0;

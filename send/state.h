@@ -61,11 +61,15 @@ struct active;
 
 struct job {
 	struct job *next;	/* at the same destination */
+	struct job *more;	/* of the same message, at the same
+				 * destination: waits until this one started */
 	struct active *a;
 	struct dest *dest;
 	uint32_t first, last, count, left;
 	size_t bytes;
 	int state;
+	int follows;		/* it is the more of another one */
+	int ahead;		/* counted in its lane's */
 	int reached, trouble;	/* reports: its host answered; it did not */
 };
 enum { JOB_NEW, JOB_WAITS, JOB_RUNS, JOB_ENDED };
@@ -102,6 +106,8 @@ struct channel {
 struct lane {			/* the jobs of an active message at a channel */
 	uint32_t cursor, end;	/* those before cursor were started or wait */
 	uint32_t waiting;
+	uint32_t ahead;		/* of these, for a slot, not for the pace of
+				 * their destination */
 };
 
 struct active {

@@ -7,6 +7,8 @@ import time
 import pytest
 
 import rspawnlib
+from ctllib import ctl
+from queuelib import until
 from sendlib import Sender, message_file
 from test_send import bounce_of
 
@@ -95,6 +97,48 @@ def test_a_rate_does_not_hold_up_others_nor_busy_the_processor(sender):
     before = ticks()
     time.sleep(0.5)
     assert ticks() - before < 5
+
+
+@pytest.mark.parametrize("how", ["one", "many"])
+def test_slow_destinations_of_a_list_do_not_hold_back_its_others(sender, how):
+    """Jobs that wait for the pace of one domain, or of many."""
+    domains = ["slow.example"] if how == "one" else [f"slow{n}.example" for n in range(30)]
+    sender.control("destinations", "\n".join(f"{d}::1/600" for d in domains))
+    to = [f"x{n}@{domains[n % len(domains)]}" for n in range(60)]
+    others = [f"y@r{n}.example" for n in range(40)]
+    sender.up()
+    number = sender.mail(*to, *others, sender=b"list-@a.example-@[]")
+    sender.logged("success: done", count=len(domains) + len(others))
+    until(lambda: sender.read(number).recipients == [t.encode() for t in to[len(domains):]])
+
+
+def test_a_list_does_not_stand_before_others_at_the_same_destination(sender):
+    sender.control("destinations", "one.example:1")
+    sender.fake("one.example", "sleep 0.1")
+    sender.up()
+    listed = sender.mail(*(f"x{n}@one.example" for n in range(30)), sender=b"list-@a.example-@[]")
+    sender.logged("starting delivery 1:")
+    number = sender.mail("y@one.example")
+    log = sender.logged(f"end msg {number}")
+    assert log.count("success") < 15
+    log = sender.logged(f"end msg {listed}")
+    assert log.count("success") == 31
+
+
+def test_a_list_at_a_domain_that_gets_frozen_waits_as_a_whole(sender):
+    sender.control("destinations", "cold.example:1")
+    sender.fake("cold.example", "sleep 0.5")
+    sender.up()
+    number = sender.mail(*(f"x{n}@cold.example" for n in range(5)), sender=b"list-@a.example-@[]")
+    sender.logged("starting delivery 1:")
+    sender.control("frozen", "cold.example")
+    sender.send_signal(signal.SIGHUP)
+    sender.logged("success")
+    until(lambda: len(sender.read(number).recipients) == 4)
+    until(lambda: "waiting, next try in" in ctl(sender, "list", number))
+    assert len(rspawnlib.events(sender, "cold.example")) == 2
+    ctl(sender, "thaw", "cold.example")
+    sender.logged(f"end msg {number}")
 
 
 def test_a_frozen_domain_waits_and_others_flow(sender):
