@@ -163,8 +163,8 @@ MUTANTS = {
         "\t\tif (r == -1)\n\t\t\treturn 1;\n\t\ts += r;")]),
     "a message without a name in new/ counts as delivered": (["local/local"], [(
         "lib/maildir.c",
-        "|| publish(m) == -1)",
-        "|| (publish(m), 0))")]),
+        "\t    publish(m) == -1)",
+        "\t    (publish(m), 0))")]),
     "what a dead local had counts as delivered": (["send/lspawn"], [(
         "send/lspawn.c",
         "Zlocal crashed.",
