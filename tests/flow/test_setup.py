@@ -20,7 +20,7 @@ SYSTEMD = pathlib.Path("/run/systemd/system").exists()
 
 SHIMS = {
     "dpkg-query": 'case $* in *clamav*) exit 1 ;; esac\necho install ok installed\n',
-    "apt-get": 'case $* in *clamav-daemon*) mkdir /etc/clamav\n'
+    "apt-get": 'case $* in *clamav-daemon*) mkdir /etc/clamav 2>/dev/null || exit 0\n'
                'echo "TCPSocket 3310" >/etc/clamav/clamd.conf ;; esac\n',
     "service": "", "systemctl": ""}
 
@@ -60,9 +60,9 @@ class Machine:
         return subprocess.run(self.command("--no-scan", *args), text=True,
                               capture_output=True, timeout=600)
 
-    def setup_with_scanner(self, place, *args):
-        """In an /etc of its own, with Debian's package and service programs
-        as scripts that only note what they are told."""
+    def in_own_etc(self, place, script, *args):
+        """A script in an /etc of its own, with Debian's package and service
+        programs as scripts that only note what they are told."""
         shims = place / "shims"
         shims.mkdir()
         for name, text in SHIMS.items():
@@ -71,11 +71,15 @@ class Machine:
         script = (f"mkdir {place}/etc && mount -t tmpfs etc {place}/etc &&"
                   f" mkdir {place}/etc/upper {place}/etc/work && mount -t overlay"
                   f" -o lowerdir=/etc,upperdir={place}/etc/upper,workdir={place}/etc/work etc /etc &&"
-                  f" rm -rf /etc/clamav /etc/cron.d && mkdir /etc/cron.d && PATH={shims}:$PATH \"$@\";"
-                  f" code=$?; cp /etc/clamav/clamd.conf /etc/cron.d/postern-scan {place}; exit $code")
-        r = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *self.command(*args)], text=True,
+                  f" rm -rf /etc/clamav /etc/cron.d && mkdir /etc/cron.d && PATH={shims}:$PATH;"
+                  f" cd {place} && {script}")
+        r = subprocess.run(["unshare", "-m", "sh", "-c", script, "sh", *args], text=True,
                            capture_output=True, timeout=600)
         return r, (place / "told").read_text()
+
+    def setup_with_scanner(self, place, *args):
+        return self.in_own_etc(place, '"$@"; code=$?; cp /etc/clamav/clamd.conf'
+                               ' /etc/cron.d/postern-scan .; exit $code', *self.command(*args))
 
     def mailctl(self, verb):
         return subprocess.run([self.home / "bin/mailctl", verb], text=True,
@@ -321,6 +325,66 @@ def test_scanner_is_put_before_the_queue(machine, scratch):
     assert "AlertEncrypted true" in conf and "TCPSocket" not in conf
     assert "mailctl scan" in (scratch / "postern-scan").read_text()
     assert (machine.home / "control/virusscan").read_text().endswith("\noff\n")
+
+
+UPGRADES = """
+set -e
+cron=/etc/cron.d/postern-scan clamd=/etc/clamav/clamd.conf
+home=$1 setup="$2/setup --upgrade --no-start --home $1"
+shift 2
+kept() { cp $cron $1.cron 2>/dev/null || :; cp $clamd $1.clamd; }
+rm -rf $home/state/setup
+"$@" --scan --no-start; kept fresh
+$setup; kept nothing
+# as an older setup left them
+rm -r $home/state/setup
+echo "*/10 * * * * root $home/bin/mailctl scan >/dev/null 2>&1" >$cron
+$setup; kept older
+# as the one before this would have: other lines of ours
+echo "*/9 * * * * root $home/bin/mailctl scan -a >/dev/null 2>&1" | tee $cron >$home/state/setup/postern-scan
+sed -i 's/^MaxFileSize .*/MaxFileSize 9M/' $clamd $home/state/setup/clamd.conf
+$setup; kept before
+sed -i 's/10/30/' $cron
+sed -i 's/^ReadTimeout .*/ReadTimeout 30/' $clamd
+: >told
+$setup 2>changed.err; kept changed
+"$@" --scan --no-start 2>again.err; kept again
+cp $home/state/setup/postern-scan.new new.cron
+cp told changed.told
+echo "# nothing here" >$cron
+$setup 2>foreign.err; kept foreign
+rm $cron
+cp fresh.clamd $clamd
+echo TCPSocket 3310 >>$clamd
+$setup 2>absent.err; kept absent
+rm -r $home/state/setup
+"""
+
+
+def test_files_outside_become_new_unless_somebody_changed_them(machine, scratch):
+    (scratch / "upgrades").write_text(UPGRADES)
+    r, _ = machine.in_own_etc(scratch, 'sh ./upgrades "$@"', machine.home, machine.tree,
+                              *machine.command("example.com"))
+    assert r.returncode == 0, r.stderr
+
+    def got(name):
+        return (scratch / name).read_text() if (scratch / name).exists() else None
+    cron, clamd = got("fresh.cron"), got("fresh.clamd")
+    assert cron == f"*/10 * * * * root {machine.home}/bin/mailctl scan -a >/dev/null 2>&1\n"
+    assert "MaxFileSize 110M\n" in clamd
+    for state in "nothing", "older", "before":
+        assert (got(state + ".cron"), sorted(got(state + ".clamd"))) == (cron, sorted(clamd)), state
+    for state in "changed", "again":
+        assert got(state + ".cron") == cron.replace("10", "30")
+        assert got(state + ".clamd") == clamd.replace("ReadTimeout 120", "ReadTimeout 30")
+        err = got(state + ".err")
+        assert "/etc/cron.d/postern-scan has been changed" in err
+        assert "/etc/clamav/clamd.conf has been changed" in err
+    assert "clamav-daemon" not in got("changed.told").replace("dpkg-query", "").partition("restart")[2]
+    assert got("new.cron") == cron
+    assert got("foreign.cron") == "# nothing here\n" and "does not name" in got("foreign.err")
+    assert got("absent.cron") is None and "cron" not in got("absent.err")
+    assert got("absent.clamd") == clamd + "TCPSocket 3310\n"
 
 
 @pytest.mark.parametrize("args", [
