@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/control.h"
+#include "lib/exitcode.h"
 #include "tools/ask.h"
 #include "tools/checks.h"
 #include "tools/finding.h"
@@ -173,6 +174,28 @@ check_recipients(struct machine const *m)
 		    "a recipient at %s gets code %u", d, code);
 }
 
+/* Where scanq sends what it keeps: that must not come back. */
+static void
+quarantine(struct machine const *m)
+{
+	char const *argv[] = { "bin/rcptcheck", 0, 0 };
+	stralloc to = STRALLOC_ZERO;
+
+	if (control_line("control/quarantine", &to) == 1 ? !stralloc_0(&to) :
+	    !stralloc_copys(&to, "quarantine@") ||
+	    !stralloc_cats(&to, m->me.s) || !stralloc_0(&to))
+		return;
+	argv[1] = to.s;
+	if (ask(argv, 20, &out) == EXIT_PERM)
+		finding_bad("what scanq keeps bounces into the postmaster's"
+		    " mailbox", "put localhost into control/locals, and"
+		    " quarantine@localhost into control/quarantine",
+		    "mail for the quarantine, %s, is refused", to.s);
+	else
+		finding_ok("%s takes what is kept in quarantine", to.s);
+	stralloc_free(&to);
+}
+
 void
 check_scanner(struct machine const *m)
 {
@@ -181,12 +204,12 @@ check_scanner(struct machine const *m)
 	size_t pos = 0;
 	int code;
 
-	(void)m;
 	if (access("service/smtpd/env/QMAILQUEUE", F_OK) == -1) {
 		finding_note("mail is not scanned: service/smtpd/env/"
 		    "QMAILQUEUE does not name scanq");
 		return;
 	}
+	quarantine(m);
 	code = ask(argv, 120, &out);
 	while ((line = ask_line(&out, &pos)))
 		if (*line)

@@ -7,6 +7,7 @@
 
 #include <skalibs/bytestr.h>
 #include <skalibs/djbunix.h>
+#include <skalibs/strerr.h>
 
 #include "lib/cdbfile.h"
 #include "lib/control.h"
@@ -53,6 +54,7 @@ accept_mail(char const *domain)
 
 /* Without control/locals the name in control/me is local (qmail-send(8)): if
  * that is the domain, there must be a control/locals that does not say so.
+ * 1 it was local; 0 not; -1.
  */
 static int
 not_local(char const *domain)
@@ -65,19 +67,49 @@ not_local(char const *domain)
 	if (access("control/locals", F_OK) == 0)
 		return textfile_edit("control/locals", &e);
 	r = control_line("control/me", &me);
-	if (r == 1 && me.len == strlen(domain) &&
-	    case_diffb(me.s, me.len, domain) == 0)
-		r = textfile_edit("control/locals", &only);
+	if (r == 1)
+		r = me.len == strlen(domain) &&
+		    case_diffb(me.s, me.len, domain) == 0 ?
+		    textfile_edit("control/locals", &only) : 0;
 	stralloc_free(&me);
 	return r;
 }
 
-int
-domainlist_add(struct vdomain const *d, char const *domain)
+static char const *const files[] = { "users/assign", "users/cdb",
+	"users/names.cdb", "control/locals", "control/virtualdomains",
+	"control/rcpthosts", MORE, MORE ".cdb" };
+
+static void
+end_all(int good)
+{
+	int e = errno;
+	size_t i;
+
+	for (i = 0; i < sizeof files / sizeof *files; i++)
+		textfile_end(files[i], good);
+	errno = e;
+}
+
+static int
+keep_all(void)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof files / sizeof *files; i++)
+		if (textfile_keep(files[i]) == -1) {
+			end_all(1);
+			return -1;
+		}
+	return 1;
+}
+
+static int
+add(struct vdomain const *d, char const *domain)
 {
 	char assign[4500], virtual[2 * TEXT + 2];
 	struct textfile_edit e = { .add = assign, .sorted = 1 };
 	struct textfile_edit v = { .add = virtual };
+	int local;
 
 	if (snprintf(assign, sizeof assign, "+%s-:%s:%lu:%lu:%s:-::", domain,
 	    d->name.s, (unsigned long)d->vmail.uid, (unsigned long)d->vmail.gid,
@@ -87,14 +119,30 @@ domainlist_add(struct vdomain const *d, char const *domain)
 	}
 	snprintf(virtual, sizeof virtual, "%s:%s", domain, domain);
 	if (textfile_edit("users/assign", &e) == -1 ||
-	    vtool_usersmake() == -1 || not_local(domain) == -1 ||
-	    textfile_edit("control/virtualdomains", &v) == -1)
+	    vtool_usersmake() == -1 || (local = not_local(domain)) == -1 ||
+	    textfile_edit("control/virtualdomains", &v) == -1 ||
+	    accept_mail(domain) == -1)
 		return -1;
-	return accept_mail(domain) == -1 ? -1 : 1;
+	if (local)
+		strerr_warnw(domain, " was a name of this host: its users and "
+		    "alias/, as root and quarantine, are not known there now");
+	return 1;
 }
 
 int
-domainlist_remove(char const *domain)
+domainlist_add(struct vdomain const *d, char const *domain)
+{
+	int r = keep_all();
+
+	if (r == 1) {
+		r = add(d, domain);
+		end_all(r == 1);
+	}
+	return r;
+}
+
+static int
+drop(char const *domain)
 {
 	char prefix[TEXT], virtual[TEXT];
 	struct textfile_edit host = { .drop = domain };
@@ -117,4 +165,16 @@ domainlist_remove(char const *domain)
 	if (textfile_edit("users/assign", &e) == -1)
 		return -1;
 	return vtool_usersmake();
+}
+
+int
+domainlist_remove(char const *domain)
+{
+	int r = keep_all();
+
+	if (r == 1) {
+		r = drop(domain);
+		end_all(r == 1);
+	}
+	return r;
 }

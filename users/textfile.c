@@ -139,6 +139,39 @@ textfile_edit(char const *file, struct textfile_edit const *e)
 	return r;
 }
 
+static int
+old_name(char *out, char const *file)
+{
+	if (snprintf(out, NAME, "%s.old", file) < NAME)
+		return 1;
+	errno = ENAMETOOLONG;
+	return -1;
+}
+
+int
+textfile_keep(char const *file)
+{
+	char old[NAME];
+
+	if (old_name(old, file) == -1 ||
+	    (unlink(old) == -1 && errno != ENOENT))
+		return -1;
+	return link(file, old) == -1 && errno != ENOENT ? -1 : 1;
+}
+
+void
+textfile_end(char const *file, int good)
+{
+	char old[NAME];
+
+	if (old_name(old, file) == -1)
+		return;
+	if (!good && rename(old, file) == -1 && errno == ENOENT)
+		unlink(file);
+	/* two names of one file: rename leaves both */
+	unlink(old);
+}
+
 int
 textfile_count(char const *file)
 {

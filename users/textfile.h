@@ -29,6 +29,13 @@ struct textfile_edit {
  */
 extern int textfile_edit(char const *file, struct textfile_edit const *e);
 
+/* A change of several files: each is kept before it, under a second name,
+ * "FILE.old".  Then the change is good, or all are put back, and what was not
+ * there is taken away; that needs no room on the disk.  keep: 1, -1.
+ */
+extern int textfile_keep(char const *file);
+extern void textfile_end(char const *file, int good);
+
 /* How many lines, blank ones and comments apart; -1. */
 extern int textfile_count(char const *file);
 

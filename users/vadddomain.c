@@ -124,7 +124,6 @@ main(int argc, char *const *argv)
 		return 0;
 	}
 	e = errno;
-	domainlist_remove(o.domain);
 	vdomain_remove(o.domain);
 	errno = e;
 	strerr_diefusys(EXIT_TEMP, "make the domain ", o.domain,

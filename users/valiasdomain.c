@@ -4,7 +4,6 @@
  * makes of it, control/locals, virtualdomains, rcpthosts, morercpthosts.
  * Trusts: its caller.  Trusted by: the administrator.
  */
-#include <errno.h>
 #include <string.h>
 
 #include <skalibs/strerr.h>
@@ -30,7 +29,7 @@ main(int argc, char *const *argv)
 {
 	struct vdomain a = VDOMAIN_ZERO, b = VDOMAIN_ZERO, *d = &b;
 	char *alias, *real;
-	int e, has_a, has_b;
+	int has_a, has_b;
 
 	vtool_begin("valiasdomain");
 	if (argc != 3 || *argv[1] == '-')
@@ -53,9 +52,6 @@ main(int argc, char *const *argv)
 		vtool_reload();
 		return 0;
 	}
-	e = errno;
-	domainlist_remove(alias);
-	errno = e;
 	strerr_diefusys(EXIT_TEMP, "make ", alias, " an alias of ", d->name.s,
 	    ": nothing is changed");
 }

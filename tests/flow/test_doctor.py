@@ -1,6 +1,7 @@
 """doctor on the running suite: all well, and each thing broken in turn."""
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -163,6 +164,28 @@ def test_mistakes_in_settings_are_named(suite, dns):
         one(doctor(suite, dns, "settings", code=1), "warning", "control/concurrencyincoming is 1")
     finally:
         f.unlink()
+
+
+def test_a_quarantine_that_nobody_has_is_bad(suite, dns):
+    """As when the name of this host becomes a domain with mailboxes."""
+    env = suite.home / "service/smtpd/env"
+    env.mkdir()
+    (env / "QMAILQUEUE").write_text(f"{suite.home}/bin/scanq\n")
+    locals_ = (suite.home / "control/locals").read_text()
+    try:
+        one(doctor(suite, dns, "scanner"), "ok", f"quarantine@{HOST} takes")
+        suite.run("vadddomain", HOST)
+        one(doctor(suite, dns, "scanner", code=2), "bad", f"quarantine@{HOST}, is refused")
+        # what it says mends it
+        (suite.home / "control/locals").write_text("localhost\n")
+        (suite.home / "control/quarantine").write_text("quarantine@localhost\n")
+        one(doctor(suite, dns, "scanner"), "ok", "quarantine@localhost takes")
+    finally:
+        suite.run("vdeldomain", HOST)
+        for f in "locals", "rcpthosts":
+            (suite.home / "control" / f).write_text(locals_)
+        (suite.home / "control/quarantine").unlink(missing_ok=True)
+        shutil.rmtree(env)
 
 
 def test_certificate_is_looked_at(suite, dns):

@@ -52,7 +52,8 @@ def vpasswd(home):
 
 def test_vadddomain_writes_what_vpopmail_writes(empty):
     (empty / "control/locals").write_text("test.example\nv.example\n")
-    run(empty, "vadddomain", "V.Example", "secret", check=0)
+    r = run(empty, "vadddomain", "V.Example", "secret", check=0)
+    assert "v.example was a name of this host" in r.stderr
     vmail = userhome.roles()["vmail"]
     u = pwd.getpwnam(vmail)
     assert (empty / "users/assign").read_text() == (

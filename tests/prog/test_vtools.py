@@ -508,6 +508,40 @@ def test_an_error_at_any_step_takes_everything_back(vhome, scratch, tool):
     assert everything(vhome) != before
 
 
+@pytest.mark.parametrize("tool", [["vadddomain", "w.example", "x"],
+                                  ["valiasdomain", "w.example", "v.example"],
+                                  ["vdeldomain", "old.example"]])
+def test_a_domain_is_known_as_before_when_a_tool_fails(vhome, scratch, tool):
+    """w.example is a name of this host, and stays one; also on a disk that is full
+    and stays so."""
+    run(vhome, "valiasdomain", "old.example", "v.example", check=0)
+    for f in "locals", "rcpthosts":
+        with open(vhome / "control" / f, "a") as out:
+            out.write("w.example\n")
+    saved = scratch / "saved"
+    subprocess.run(["cp", "-a", vhome, saved], check=True)
+    before = everything(vhome)
+    failed = 0
+    for name, more in ("fsync", ""), ("rename", ""), ("fsync", "+"):
+        for n in range(1, 40):
+            # each process counts for itself: one error of rename, not a second one in
+            # what takes the first one back
+            follow = ["-f"] if name == "fsync" else []
+            r = strace(vhome, tool, *follow, "-o", "/dev/null", "-e", f"trace={name}",
+                       "-e", f"inject={name}:error=ENOSPC:when={n}{more}")
+            if r.returncode == 0:       # there are no more of them
+                break
+            failed += 1
+            after = everything(vhome)
+            assert r.returncode == 111 and "No space left" in r.stderr, (name, n, more, r)
+            assert {k: after.get(k) for k in before.keys() | after.keys()
+                    if before.get(k) != after.get(k)} == {}, (name, n, more)
+        assert r.returncode == 0 and everything(vhome) != before
+        shutil.rmtree(vhome)
+        subprocess.run(["cp", "-a", saved, vhome], check=True)
+    assert failed > 6
+
+
 def test_a_directory_that_is_no_domain_is_not_taken_or_removed(vhome):
     mail = vhome / "domains/w.example/joe/Maildir/new/1"
     mail.parent.mkdir(parents=True)
