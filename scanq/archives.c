@@ -19,6 +19,7 @@ may_be(int magic)
 {
 	switch (magic) {
 	case WALK_TAR:
+	case WALK_RAR:
 	case WALK_7Z:
 	case WALK_GZIP:
 	case WALK_BZIP2:

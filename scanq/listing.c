@@ -14,6 +14,7 @@ struct listing {
 	struct walkout *out;
 	uint32_t part;
 	size_t left;		/* bytes that may still be unpacked */
+	size_t solid;		/* that may still be passed for a first byte */
 	unsigned int entries;	/* so far */
 };
 
@@ -23,7 +24,7 @@ struct item {
 	ssize_t (*read)(void *ctx, char *s, size_t n);
 	char const *name;
 	size_t nn;
-	int solid;		/* it costs to look into it */
+	int far;		/* it costs too much to look into it */
 	int unknown;		/* others can read what we cannot */
 	char *s;		/* what it holds, as far as it has been read */
 	size_t n;
@@ -38,7 +39,7 @@ anomaly(struct listing *l, int code, char const *about, size_t n)
 	walkout_anomaly(l->out, l->part, code, about, n);
 }
 
-/* zip is unzip's; rar stays away, and all that would run another program. */
+/* zip is unzip's; what would run another program stays away. */
 static struct archive *
 reader(char const *s, size_t n)
 {
@@ -53,6 +54,8 @@ reader(char const *s, size_t n)
 	    archive_read_support_format_7zip(a) != ARCHIVE_OK ||
 	    archive_read_support_format_cab(a) != ARCHIVE_OK ||
 	    archive_read_support_format_lha(a) != ARCHIVE_OK ||
+	    archive_read_support_format_rar(a) != ARCHIVE_OK ||
+	    archive_read_support_format_rar5(a) != ARCHIVE_OK ||
 	    archive_read_support_format_iso9660(a) != ARCHIVE_OK ||
 	    archive_read_support_format_tar(a) != ARCHIVE_OK ||
 	    archive_read_support_format_cpio(a) != ARCHIVE_OK ||
@@ -71,6 +74,14 @@ format(struct archive *a)
 	return archive_format(a) & ARCHIVE_FORMAT_BASE_MASK;
 }
 
+/* libarchive does not read them all: solid ones, volumes, encrypted names. */
+static int
+is_rar(struct archive *a)
+{
+	return format(a) == ARCHIVE_FORMAT_RAR ||
+	    format(a) == ARCHIVE_FORMAT_RAR_V5;
+}
+
 /* Bytes that are neither an archive nor compressed. */
 static int
 is_plain(struct archive *a)
@@ -83,7 +94,7 @@ is_plain(struct archive *a)
 static int
 is_known(struct archive *a)
 {
-	return format(a) == ARCHIVE_FORMAT_RAW ||
+	return format(a) == ARCHIVE_FORMAT_RAW || is_rar(a) ||
 	    (format(a) == ARCHIVE_FORMAT_TAR &&
 	    archive_filter_code(a, 0) == ARCHIVE_FILTER_NONE);
 }
@@ -167,8 +178,8 @@ unpack(struct listing *l, struct item *e)
 	}
 	l->left -= e->n < l->left ? e->n : l->left;
 	if (r)
-		anomaly(l, r == 1 ? WALK_ARCHIVE_LIMIT : WALK_ARCHIVE_BAD,
-		    e->name, e->nn);
+		anomaly(l, r == 1 || e->unknown ? WALK_ARCHIVE_LIMIT :
+		    WALK_ARCHIVE_BAD, e->name, e->nn);
 }
 
 static void
@@ -187,7 +198,7 @@ static void
 inside(struct listing *l, struct item *e, unsigned int level)
 {
 	int named = filename_is_archive(e->name, e->nn);
-	int r = named || !e->solid ? more(e, MAGIC_HEAD) : 0;
+	int r = named || !e->far ? more(e, MAGIC_HEAD) : 0;
 
 	if (named && r == -1 && !e->n)
 		anomaly(l, e->unknown ? WALK_ARCHIVE_LIMIT : WALK_ARCHIVE_BAD,
@@ -248,14 +259,29 @@ read_other(void *ctx, char *s, size_t n)
 	return archive_read_data(ctx, s, n);
 }
 
+/* All before it may have to be unpacked for one byte of it. */
+static int
+is_far(struct listing *l, struct archive *a, struct archive_entry *e)
+{
+	int64_t size = archive_entry_size(e);
+	size_t behind = size > 0 ? (size_t)size : 0;
+	int far = l->solid == 0;
+
+	if (format(a) != ARCHIVE_FORMAT_7ZIP &&
+	    format(a) != ARCHIVE_FORMAT_CAB &&
+	    format(a) != ARCHIVE_FORMAT_RAR_V5)
+		return 0;
+	l->solid -= behind < l->solid ? behind : l->solid;
+	return far;
+}
+
 static void
 entry(struct listing *l, struct archive *a, struct archive_entry *e,
     unsigned int level)
 {
 	char const *name = name_of(e);
 	struct item i = { a, read_other, name, strlen(name),
-	    format(a) == ARCHIVE_FORMAT_7ZIP || format(a) == ARCHIVE_FORMAT_CAB,
-	    0, 0, 0 };
+	    is_far(l, a, e), is_rar(a), 0, 0 };
 
 	if (!is_known(a))
 		tell(l, e);
@@ -269,6 +295,8 @@ ended(struct listing *l, struct archive *a)
 {
 	if (archive_errno(a) == ENOMEM)
 		anomaly(l, WALK_ARCHIVE_LIMIT, "", 0);
+	else if (is_rar(a))
+		;		/* the walker has seen its names */
 	else if (archive_read_has_encrypted_entries(a) > 0)
 		anomaly(l, WALK_ENCRYPTED_NAMES, "", 0);
 	else
@@ -302,7 +330,7 @@ list(struct listing *l, char const *s, size_t n, unsigned int level)
 void
 listing(struct walkout *out, uint32_t part, char const *s, size_t n)
 {
-	struct listing l = { out, part, LISTING_BYTES, 0 };
+	struct listing l = { out, part, LISTING_BYTES, LISTING_SOLID, 0 };
 
 	list(&l, s, n, 0);
 }

@@ -1,10 +1,11 @@
 /* listing: the names in an archive, by libarchive, and in the archives that it
  * holds.  What holds one is told by its first bytes, or by its name alone
- * where those could only be had by unpacking all that is before (7z, cab).
+ * where those could only be had by unpacking much that is before (7z, cab,
+ * rar).
  *
- * Of an archive whose names the walker sees for itself (zip, tar) only those
- * in the archives inside are reported.  An archive inside that is too deep or
- * too large is an anomaly.
+ * Of an archive whose names the walker sees for itself (zip, tar, rar) only
+ * those in the archives inside are reported.  An archive inside that is too
+ * deep or too large is an anomaly.
  */
 #ifndef LISTING_H
 #define LISTING_H
@@ -17,6 +18,7 @@
 enum {
 	LISTING_LEVELS = 8,	/* inside one another, the first among them */
 	LISTING_BYTES = 67108864, /* unpacked of all that are inside */
+	LISTING_SOLID = 16777216, /* passed to get at first bytes */
 	LISTING_ENTRIES = 20000	/* of all together */
 };
 

@@ -132,6 +132,41 @@ def nested(data, levels, name="i.zip"):
     return data
 
 
+def rar4(*files, main=0, method=48):
+    def block(kind, flags, body, data=b""):
+        head = struct.pack("<BHH", kind, flags, 7 + len(body)) + body
+        return struct.pack("<H", zlib.crc32(head) & 0xffff) + head + data
+    out = b"Rar!\x1a\7\0" + block(0x73, main, bytes(6))
+    for name, data in files:
+        name = name.encode()
+        out += block(0x74, 0x8000, struct.pack("<IIBIIBBHI", len(data), len(data), 3, zlib.crc32(data), 0, 20, method,
+                                               len(name), 0x81a4) + name, data)
+    return out + block(0x7b, 0x4000, b"")
+
+
+def rar5(*files, info=0):
+    def vint(n):
+        return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + vint(n >> 7)
+
+    def block(body, data=b""):
+        body = vint(len(body)) + body
+        return struct.pack("<I", zlib.crc32(body)) + body + data
+    out = b"Rar!\x1a\7\1\0" + block(bytes([1, 0, 0]))
+    for name, data in files:
+        name = name.encode()
+        out += block(bytes([2, 2]) + vint(len(data)) + bytes([4]) + vint(len(data)) + vint(0x81a4) +
+                     struct.pack("<I", zlib.crc32(data)) + vint(info) + bytes([1]) + vint(len(name)) + name, data)
+    return out + block(bytes([5, 0, 0]))
+
+
+def seven(scratch, *files):
+    for name, data in files:
+        (scratch / name).write_bytes(data)
+    subprocess.run(["bsdtar", "-cf", scratch / "packed", "--format", "7zip", "-C", scratch,
+                    *[name for name, _ in files]], check=True)
+    return (scratch / "packed").read_bytes()
+
+
 EVIL = ("evil.exe", b"MZ" + bytes(700))
 INSIDE = {
     "zip in zip": lambda s: nested(zipped(EVIL), 1),
@@ -151,6 +186,15 @@ INSIDE = {
     "zip in tar": lambda s: tarred(("x", zipped(EVIL))),
     "zip in gz": lambda s: gzip.compress(zipped(EVIL)),
     "rar in zip": lambda s: nested(RAR, 1, "i.rar"),
+    # these files are stored: a zip would be seen behind other bytes
+    "tar.gz in rar": lambda s: rar4(("a.txt", b"x" * 5000), ("x.dat", tarred(EVIL, mode="w:gz"))),
+    "tar.gz in rar 5": lambda s: rar5(("a.txt", b"x" * 5000), ("x.dat", tarred(EVIL, mode="w:gz"))),
+    "tar.gz in rar in rar 5": lambda s: rar5(("x.dat", rar4(("y.dat", tarred(EVIL, mode="w:gz"))))),
+    "rar in rar": lambda s: rar4(("i.rar", rar4(EVIL))),
+    "rar 5 in 7z": lambda s: seven(s, ("y.dat", rar5(EVIL))),
+    "7z in rar": lambda s: rar4(("y.dat", pack(s, "7zip"))),
+    "gz of a zip in rar in zip": lambda s: nested(rar4(("i.gz", gzip.compress(zipped(EVIL)))), 1, "i.rar"),
+    "zip in 7z under another name": lambda s: seven(s, ("a.txt", bytes(5000)), ("x.dat", zipped(EVIL))),
 }
 RAR = (b"Rar!\x1a\7\0" + struct.pack("<HBHH", 0, 0x73, 0, 13) + bytes(6) +
        struct.pack("<HBHHIIBIIBBHI", 0, 0x74, 0x8000, 40, 5, 9, 0, 0, 0, 20, 48, 8, 0) + b"evil.exe12345")
@@ -164,10 +208,25 @@ def test_names_in_archives_inside(scratch, what):
     assert LIMIT not in found
 
 
-def test_zip_in_7z_is_found_by_its_name(scratch):
-    (scratch / "i.zip").write_bytes(zipped(EVIL))
-    subprocess.run(["bsdtar", "-cf", scratch / "packed", "--format", "7zip", "-C", scratch, "i.zip"], check=True)
-    assert (b"evil.exe", 702) in names((scratch / "packed").read_bytes(), scratch)[2]
+def test_far_behind_in_a_7z_an_archive_is_found_by_its_name_alone(scratch):
+    zeros = ("a.bin", bytes(17 << 20))
+    for name, seen in ("i.zip", True), ("x.dat", False):
+        found = names(seven(scratch, zeros, (name, zipped(EVIL))), scratch)[2]
+        assert ((b"evil.exe", 702) in found) == seen and LIMIT not in found
+
+
+def test_names_of_a_rar_itself_are_not_told_again(scratch):
+    for data in rar4(EVIL), rar5(EVIL):
+        assert names(data, scratch) == (0, True, [])
+
+
+def test_a_rar_that_libarchive_cannot_read_is_told_if_that_hides_an_archive(scratch):
+    for data in rar4(("i.zip", zipped(EVIL)), method=0x35), rar5(("i.zip", zipped(EVIL)), info=5 << 7):
+        assert names(data, scratch)[2] == [LIMIT]
+    for data in (rar4(("a.txt", b"x" * 500), method=0x35), rar4(("i.zip", zipped(EVIL)), main=8),
+                 rar4(("i.zip", zipped(EVIL)), main=0x80), rar4(("i.zip", zipped(EVIL)))[:-100]):
+        code, done, found = names(data, scratch)
+        assert (code, done) == (0, True) and not {BAD, ENCRYPTED} & {f for f in found if isinstance(f, int)}
 
 
 def test_office_documents_and_ordinary_archives_have_no_limit(scratch):
@@ -215,8 +274,8 @@ def test_many_headers_that_share_one_bomb_end_in_time(scratch):
 def test_random_damage_of_archives_inside_never_breaks_it(scratch):
     r = random.Random(5)
     data = zipped(("i.zip", zipped(EVIL, ("j.tgz", tarred(EVIL, mode="w:gz")))), ("k.7z", pack(scratch, "7zip")),
-                  method=zipfile.ZIP_STORED)
-    for _ in range(60):
+                  ("l.rar", rar4(EVIL)), ("m.rar", rar5(EVIL)), method=zipfile.ZIP_STORED)
+    for _ in range(90):
         bad = bytearray(data)
         for _ in range(r.randrange(1, 20)):
             bad[r.randrange(len(bad))] = r.randrange(256)
@@ -244,7 +303,8 @@ def test_a_rule_sees_names_in_archives(scanq, scratch, form, more, name):
     assert scanq.run(mail(parts=[(name, "application/octet-stream", good)])).code == 0
 
 
-@pytest.mark.parametrize("what", ["zip in zip", "zip in zip behind a picture", "tar.gz in zip", "zip in tar"])
+@pytest.mark.parametrize("what", ["zip in zip", "zip in zip behind a picture", "tar.gz in zip", "zip in tar",
+                                  "tar.gz in rar", "tar.gz in rar 5", "zip in 7z under another name"])
 def test_a_rule_sees_names_in_archives_inside(scanq, scratch, what):
     r = scanq.run(mail(parts=[("a.zip", "application/zip", INSIDE[what](scratch))]))
     assert r.code == 82 and "programs in archives: evil.exe" in r.text, r.log
