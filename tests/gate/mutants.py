@@ -90,7 +90,7 @@ MUTANTS = {
         "O_RDONLY | O_NOFOLLOW | O_NONBLOCK",
         "O_RDONLY | O_NOFOLLOW")]),
     "what local finds damaged stays": (["send/send"], [(
-        "send/active.c",
+        "send/outcome.c",
         "a->damaged = \"body does not fit its checksum\";",
         "")]),
     "what send may not read stays": (["send/send"], [(
@@ -107,7 +107,7 @@ MUTANTS = {
         "count < 7 ?")]),
     "nobody is asked to set it aside": (["send/send"], [(
         "send/active.c",
-        "ask(s, 'B', message, why, strlen(why) + 1);",
+        "active_ask(s, 'B', message, why, strlen(why) + 1);",
         "s->table.m[message].state = TABLE_HELD;")]),
     "queued says that it has set it aside": (["queue/queued"], [(
         "queue/change.c",
@@ -115,8 +115,8 @@ MUTANTS = {
         "if (0)")]),
     "what is damaged is removed": (["send/send"], [(
         "send/active.c",
-        "ask(s, 'B', message, why, strlen(why) + 1);",
-        "ask(s, 'R', message, 0, 0);")]),
+        "active_ask(s, 'B', message, why, strlen(why) + 1);",
+        "active_ask(s, 'R', message, 0, 0);")]),
     "what is damaged is set aside under one name": (["queue/queued"], [(
         "queue/change.c",
         "if (store_move(from, to) == -1)",
