@@ -16,4 +16,7 @@
 extern int dotfiles_list(char const *home, uid_t uid, gid_t gid,
     stralloc *out);
 
+/* There are no more: the process that has listed the last ones ends. */
+extern void dotfiles_end(void);
+
 #endif

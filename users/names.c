@@ -10,7 +10,54 @@
 
 struct names {
 	genalloc owners;	/* struct names_owner */
+	struct names_owner const **sorted;	/* the same, by by_local */
+	size_t count;
 };
+
+static int
+by_local(void const *a, void const *b)
+{
+	struct names_owner const *x = *(struct names_owner *const *)a;
+	struct names_owner const *y = *(struct names_owner *const *)b;
+
+	return x->n != y->n ? (x->n > y->n) - (x->n < y->n) :
+	    memcmp(x->local, y->local, x->n);
+}
+
+static int
+sort(struct names *t)
+{
+	struct names_owner const *all =
+	    genalloc_s(struct names_owner, &t->owners);
+	size_t i;
+
+	t->count = genalloc_len(struct names_owner, &t->owners);
+	t->sorted = malloc((t->count + 1) * sizeof *t->sorted);
+	if (!t->sorted)
+		return -1;
+	for (i = 0; i < t->count; i++)
+		t->sorted[i] = &all[i];
+	qsort(t->sorted, t->count, sizeof *t->sorted, by_local);
+	return 1;
+}
+
+/* The first of those whose name is s[0..n), or what would follow it. */
+static size_t
+first_of(struct names const *t, char const *s, size_t n)
+{
+	struct names_owner const want = { .local = s, .n = n }, *w = &want;
+	size_t low = 0, high = t->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (by_local(&t->sorted[mid], &w) < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
 
 struct names *
 names_new(void)
@@ -52,17 +99,21 @@ claim(struct names_owner const *o, char const *s, size_t n)
 	return n == o->n || s[o->n] == '-' ? USER + o->n : 0;
 }
 
-/* Is o the one that mail for that name goes to? */
+/* Is o the one that mail for that name goes to?  Who else claims it has a
+ * beginning of it for a name.
+ */
 static int
-owns(struct names *t, struct names_owner const *o, char const *s, size_t n)
+owns(struct names const *t, struct names_owner const *o, char const *s,
+    size_t n)
 {
-	struct names_owner const *all =
-	    genalloc_s(struct names_owner, &t->owners);
-	size_t i, mine = claim(o, s, n);
+	size_t i, k, mine = claim(o, s, n);
 
-	for (i = 0; i < genalloc_len(struct names_owner, &t->owners); i++)
-		if (claim(&all[i], s, n) > mine)
-			return 0;
+	for (k = 0; mine && k <= n; k++)
+		for (i = first_of(t, s, k); i < t->count &&
+		    t->sorted[i]->n == k &&
+		    !memcmp(t->sorted[i]->local, s, k); i++)
+			if (claim(t->sorted[i], s, n) > mine)
+				return 0;
 	return mine != 0;
 }
 
@@ -192,13 +243,13 @@ names_write(struct names *t, struct cdbmaker *m)
 	    genalloc_s(struct names_owner, &t->owners);
 	stralloc list = STRALLOC_ZERO;
 	size_t i;
-	int r = 1;
+	int r = sort(t);
 
-	for (i = 0; r == 1 &&
-	    i < genalloc_len(struct names_owner, &t->owners); i++) {
+	for (i = 0; r == 1 && i < t->count; i++) {
 		w.o = &all[i];
 		r = owner(&w, &list);
 	}
+	dotfiles_end();
 	stralloc_free(&list);
 	stralloc_free(&w.key);
 	return r;

@@ -1,6 +1,7 @@
 """usersmake: users/assign compiled, and which local names exist; getpw."""
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import time
@@ -207,12 +208,40 @@ def test_system_users_exist_and_the_systems_own_do_not(suite):
             assert p.pw_name + "-nothing" not in names
 
 
-def test_a_thousand_domains_are_quick(suite):
+def domains(home, n):
+    return "".join(f"+d{i}.example-:d{i}.example:{ids(home)}:-::\n" for i in range(n)) + ".\n"
+
+
+def test_ten_thousand_domains_are_quick(suite):
     home = owned_home(suite, ".qmail-default")
-    assert make(suite, "".join(f"+d{i}.example-:d{i}.example:{ids(home)}:-::\n"
-                               for i in range(1000)) + ".\n").returncode == 0
+    start = time.monotonic()
+    assert make(suite, domains(home, 10000)).returncode == 0
+    assert time.monotonic() - start < 8
     names = Names(suite)
-    assert "d999.example-x" in names and "d1000.example-x" not in names
+    assert "d9999.example-x" in names and "d10000.example-x" not in names
+
+
+def test_one_process_reads_all_homes_of_a_user(suite):
+    (suite / "users/assign").write_text(domains(owned_home(suite, ".qmail-default"), 100))
+    trace = suite / "trace"
+    assert run(suite, "strace", "-f", "-o", trace, "-e", "trace=fork,vfork,clone",
+               "usersmake").returncode == 0
+    others = [p for p in pwd.getpwall() if p.pw_uid >= 1000]
+    assert len(re.findall(r"(fork|clone)\(", trace.read_text())) < 10 + len(others)
+
+
+def test_a_home_that_is_not_to_be_read_spoils_no_other(suite):
+    """They are read by one process."""
+    home = owned_home(suite, ".qmail-a")
+    secret = suite / "secret"
+    secret.mkdir(mode=0o700)
+    file = suite / "file"
+    file.touch()
+    r = make(suite, "".join(f"+{n}-:{n}:{ids(h)}:-::\n" for n, h in (
+        ("a", home), ("b", secret), ("c", "/nonexistent"), ("d", file), ("e", home))) + ".\n")
+    assert r.returncode == 0 and r.stderr.count(b"not all .qmail files") == 1
+    names = Names(suite)
+    assert "a-a" in names and "e-a" in names and "b-a" not in names and "c-a" not in names
 
 
 def fields(r):
