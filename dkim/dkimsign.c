@@ -18,6 +18,7 @@
 #include "lib/enqueue.h"
 #include "lib/errortext.h"
 #include "lib/exitcode.h"
+#include "lib/field.h"
 #include "lib/given.h"
 #include "lib/home.h"
 #include "lib/log.h"
@@ -278,7 +279,7 @@ sign(stralloc *lines)
 	int fd, code, r = 0;
 
 	if (!m.too_long)
-		r = fields_domain(m.head.s, m.head.len, &domain, &why);
+		r = field_domain(m.head.s, m.head.len, &domain, &why);
 	if (r == -1)
 		return QUEUE_MEMORY;
 	if (r == 0) {

@@ -13,12 +13,6 @@
  */
 extern int handover_next(stralloc *program);
 
-/* Becomes that program: message on descriptor 0, envelope on 1.  Returns an
- * exit code if it cannot.
- */
-extern int handover_exec(char const *program, int message,
-    stralloc const *envelope);
-
 /* Runs it; its exit code, or 71 if it was killed.  quiet: what it says on 4
  * and 6 is not for our caller.  Nothing is signed on this way.
  */

@@ -11,6 +11,7 @@
 #include "lib/date822.h"
 #include "lib/enqueue.h"
 #include "lib/errortext.h"
+#include "lib/filter.h"
 #include "lib/log.h"
 #include "scanq/alertlimit.h"
 #include "scanq/handover.h"
@@ -47,7 +48,7 @@ accept_it(struct report *r, struct intake *i)
 		    QUEUE_WRITE);
 	code = handover_next(&program);
 	if (!code)
-		code = handover_exec(program.s, fd, r->envelope);
+		code = filter_exec(program.s, fd, r->envelope);
 	return trouble("unable to run the next program", errno, code);
 }
 

@@ -26,10 +26,29 @@
 static enqueue queue;
 
 static int
+export(char const *name, char const *value, size_t n)
+{
+	stralloc s = STRALLOC_ZERO;
+	int r = -1;
+
+	if (stralloc_catb(&s, value, n) && stralloc_0(&s))
+		r = setenv(name, s.s, 1);
+	stralloc_free(&s);
+	return r;
+}
+
+/* $HELO is what dmarcq(8) asks DNS about; without it there is less to ask. */
+static int
 queue_open(struct backend *b)
 {
-	(void)b;
-	return enqueue_open_by(&queue, signing_program()) == 1;
+	int r, filtered = getenv("QMAILQUEUE") != 0;
+
+	if (filtered && b->helo_len)
+		(void)export("HELO", b->helo, b->helo_len);
+	r = enqueue_open_by(&queue, signing_program()) == 1;
+	if (filtered)
+		unsetenv("HELO");
+	return r;
 }
 
 static void
@@ -79,18 +98,6 @@ tables(struct backend *b, struct question const *q)
 	return r;
 }
 
-static int
-export(char const *name, stralloc const *value)
-{
-	stralloc s = STRALLOC_ZERO;
-	int r = -1;
-
-	if (stralloc_catb(&s, value->s, value->len) && stralloc_0(&s))
-		r = setenv(name, s.s, 1);
-	stralloc_free(&s);
-	return r;
-}
-
 static void
 log_program(char const *event, char const *name, struct question const *q,
     int code)
@@ -109,9 +116,9 @@ program(struct backend *b, struct question const *q)
 	pid_t pid = -1;
 	int code, text = -1;
 
-	if (export("SENDER", q->sender) == 0 &&
-	    export("RECIPIENT", q->recipient) == 0 &&
-	    export("HELO", q->helo) == 0)
+	if (export("SENDER", q->sender->s, q->sender->len) == 0 &&
+	    export("RECIPIENT", q->recipient->s, q->recipient->len) == 0 &&
+	    export("HELO", q->helo->s, q->helo->len) == 0)
 		pid = program_start(argv, PROGRAM_WRITES, 4, &text);
 	unsetenv("SENDER");
 	unsetenv("RECIPIENT");
@@ -215,6 +222,8 @@ backend_init(struct backend *b, int connection, char const *const *checker)
 
 	b->connection = connection;
 	b->checker = checker;
+	b->helo = 0;
+	b->helo_len = 0;
 	b->open = queue_open;
 	b->put = queue_put;
 	b->close = queue_close;

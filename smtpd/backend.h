@@ -73,6 +73,8 @@ struct backend {
 	uint64_t (*time)(struct backend *);	/* seconds since 1970 */
 	void (*pause)(struct backend *, unsigned int seconds);
 
+	char const *helo;	/* what the client calls itself; set by the */
+	size_t helo_len;	/* dialogue, for the programs behind us */
 	char text[BACKEND_TEXT];
 	pid_t pid;		/* of the last message: "qp PID" */
 	uint64_t id;		/* of the last message; 0: not known */

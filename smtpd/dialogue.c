@@ -171,6 +171,8 @@ hello(struct dialogue *d, struct argument const *a, enum hello kind, int *r)
 	dialogue_reset(d);
 	memcpy(d->helo, a->s, a->n);
 	d->helo_len = a->n;
+	d->back->helo = d->helo;
+	d->back->helo_len = a->n;
 	d->hello = kind;
 	return 1;
 }

@@ -15,6 +15,7 @@
 #include "dkim/canon.h"
 #include "dkim/fields.h"
 #include "dkim/signature.h"
+#include "lib/field.h"
 
 extern int LLVMFuzzerTestOneInput(unsigned char const *, size_t);
 
@@ -149,12 +150,12 @@ check_header(char const *s, size_t n)
 	size_t pos = 0, sum = 0;
 	int r;
 
-	while ((r = fields_next(s, n, &pos, &f)) == 1) {
+	while ((r = field_next(s, n, &pos, &f)) == 1) {
 		check_field(&f);
 		sum += f.n;
 	}
 	must(r == -1 ? sum < n : sum == n);
-	r = fields_domain(s, n, &domain, &why);
+	r = field_domain(s, n, &domain, &why);
 	must(r != -1 && (r == 1 ? domain.len > 1 &&
 	    strlen(domain.s) == domain.len - 1 : why != 0));
 	must(fields_signed(s, n, &names, &text) == 1);

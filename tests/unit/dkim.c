@@ -6,6 +6,7 @@
 #include "dkim/fields.h"
 #include "dkim/signature.h"
 #include "lib/base64.h"
+#include "lib/field.h"
 #include "tests/unit/tap.h"
 
 static void
@@ -60,7 +61,7 @@ domain(char const *head)
 {
 	static stralloc out = STRALLOC_ZERO;
 	char const *why = 0;
-	int r = fields_domain(head, strlen(head), &out, &why);
+	int r = field_domain(head, strlen(head), &out, &why);
 
 	return r == 1 ? out.s : why;
 }
@@ -108,7 +109,7 @@ hashes_as_the_rfc(void)
 	size_t pos = 0, n;
 	char const *s;
 
-	while (fields_next(rfc_head, sizeof rfc_head - 1, &pos, &f) == 1) {
+	while (field_next(rfc_head, sizeof rfc_head - 1, &pos, &f) == 1) {
 		stralloc one = STRALLOC_ZERO;
 
 		canon_field(&one, f.s, f.n);
