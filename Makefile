@@ -42,13 +42,13 @@ PROGRAMS = \
 	users/clearopensmtp users/vsetuserquota users/vmoddomlimits users/vautorespond users/import \
 	rblcheck/rblcheck rblcheck/namecheck rblcheck/clientname \
 	scanq/mimewalk scanq/scanq scanq/scanrules \
-	tls/tlsrun dkim/dkimsign \
+	tls/tlsrun dkim/dkimsign dmarc/dmarcq \
 	tools/confine tools/quarantine tools/relaytest tools/trace tools/mailreport \
 	tools/doctor tools/dnsrecords tools/systemtest tools/spamguard
 # with libowfat alone: its names and libskarnet's are the same, not its meanings
 OWFAT_PROGRAMS = rblcheck/dnsq
 # what needs NSS, libcrypt or libssl: dynamic, each off the hot path
-DYNAMIC = users/getpw users/pwhash tls/tlsd tls/tlsconnect dkim/dkimd \
+DYNAMIC = users/getpw users/pwhash tls/tlsd tls/tlsconnect dkim/dkimd dmarc/dmarcd \
 	tools/certinfo
 # with libarchive, if it is there: static, for the sandbox of scanq's caller
 ARCHIVE_HEADERS = $(wildcard $(addprefix /usr/include/,archive.h bzlib.h lzma.h zlib.h zstd.h))
@@ -141,6 +141,10 @@ dkim/dkimsign: $(DKIM) dkim/signer.o
 dkim/dkimd: dkim/keys.do \
 	lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/setting.do \
 	lib/keyfile.do lib/signalpipe.do
+dmarc/dmarcq: dmarc/forged.o dmarc/result.o dmarc/service.o
+dmarc/dmarcd: dmarc/check.do dmarc/dkim.do dmarc/spf.do dmarc/macro.do dmarc/policy.do dmarc/ask.do \
+	lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do lib/setting.do lib/spawn.do \
+	lib/signalpipe.do
 users/usersmake: users/assignfile.o users/names.o users/dotfiles.o
 
 LIB = lib/libpostern.a
@@ -169,6 +173,7 @@ $(DYNAMIC): %: %.do
 users/pwhash: LIBS = -lcrypt -lmd
 tls/tlsd: LIBS = -lssl -lcrypto
 dkim/dkimd: LIBS = -lcrypto
+dmarc/dmarcd: LIBS = -lspf2 -lopendkim -lopendmarc -lpsl -lcrypto
 
 $(ARCHIVE_PROGRAMS): scanq/archivenames.do scanq/listing.do scanq/unzip.do scanq/contents.do \
 		scanq/magic.do scanq/zip.do scanq/tar.do scanq/rar.do scanq/window.do \
@@ -230,6 +235,7 @@ tests/unit/sendline: send/line.o
 tests/unit/notice: send/notice.o
 tests/unit/archive: queue/archive.o
 tests/unit/dkim: $(DKIM)
+tests/unit/dmarc: dmarc/forged.o dmarc/result.o dmarc/macro.o
 tests/unit/walk: $(WALK)
 tests/unit/pattern: scanq/pattern.o
 tests/unit/rule: scanq/rule.o scanq/pattern.o scanq/walkname.o

@@ -8,6 +8,7 @@
 
 #include "lib/control.h"
 #include "lib/exitcode.h"
+#include "lib/packet.h"
 #include "tools/ask.h"
 #include "tools/checks.h"
 #include "tools/finding.h"
@@ -197,6 +198,30 @@ quarantine(struct machine const *m)
 }
 
 void
+check_authors(struct machine const *m)
+{
+	int fd;
+
+	(void)m;
+	if (!checks_filter("dmarcq")) {
+		finding_note("forged senders are not told apart: "
+		    "service/smtpd/env/QMAILQUEUE does not name dmarcq");
+		return;
+	}
+	fd = packet_connect("socket/dmarc/dmarcd");
+	if (fd == -1) {
+		finding_warn("forged senders are not told apart, or mail is "
+		    "put off", "rm service/dmarcd/down; mailctl start",
+		    "dmarcd does not answer: %s", strerror(errno));
+		return;
+	}
+	close(fd);
+	finding_ok("SPF, DKIM and DMARC of what comes in are checked%s",
+	    access("control/dmarcpolicy", F_OK) == 0 ? "" :
+	    "; nothing is refused");
+}
+
+void
 check_scanner(struct machine const *m)
 {
 	static char const *const argv[] = { "bin/scanq", "-t", 0 };
@@ -204,7 +229,7 @@ check_scanner(struct machine const *m)
 	size_t pos = 0;
 	int code;
 
-	if (access("service/smtpd/env/QMAILQUEUE", F_OK) == -1) {
+	if (!checks_filter("scanq")) {
 		finding_note("mail is not scanned: service/smtpd/env/"
 		    "QMAILQUEUE does not name scanq");
 		return;

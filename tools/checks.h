@@ -24,6 +24,8 @@ extern int checks_prepare(struct machine *m);
 /* A port that somebody elsewhere cannot reach by nature: 10.0.0.1, fe80::1. */
 extern int checks_private(struct ipaddr const *a);
 extern unsigned int checks_setting(char const *file, unsigned int otherwise);
+/* Does mail that comes to port 25 pass this filter (scanq, dmarcq)? */
+extern int checks_filter(char const *name);
 
 /* checkhost.c */
 extern void check_services(struct machine const *m);
@@ -39,6 +41,7 @@ extern void check_ports(struct machine const *m);
 extern void check_relay(struct machine const *m);
 extern void check_recipients(struct machine const *m);
 extern void check_scanner(struct machine const *m);
+extern void check_authors(struct machine const *m);
 extern void check_certificate(struct machine const *m);
 
 /* checkdns.c */

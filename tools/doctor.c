@@ -29,6 +29,7 @@ static struct check {
 	{ "relay", check_relay },
 	{ "recipients", check_recipients },
 	{ "scanner", check_scanner },
+	{ "authors", check_authors },
 	{ "tls", check_certificate },
 	{ "resolver", check_resolver },
 	{ "dns", check_dns },

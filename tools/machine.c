@@ -33,6 +33,36 @@ checks_setting(char const *file, unsigned int otherwise)
 	return control_uint(file, &u) == 1 ? u : otherwise;
 }
 
+/* Does a line of that file name this program? */
+static int
+names(char const *file, char const *program)
+{
+	stralloc list = STRALLOC_ZERO;
+	int found = 0, r = control_list(file, &list);
+	char const *slash;
+	size_t i;
+
+	for (i = 0; r == 1 && i < list.len; i += strlen(list.s + i) + 1) {
+		slash = strrchr(list.s + i, '/');
+		found |= !strcmp(slash ? slash + 1 : list.s + i, program);
+	}
+	stralloc_free(&list);
+	return found;
+}
+
+int
+checks_filter(char const *name)
+{
+	static char const first[] = "service/smtpd/env/QMAILQUEUE";
+	static char const row[] = "control/queuefilters";
+
+	if (names(first, name))
+		return 1;
+	/* dmarcq goes on to scanq by itself, unless it stands in the row */
+	return names(first, "dmarcq") && (names(row, "dmarcq") ?
+	    names(row, name) : !strcmp(name, "scanq"));
+}
+
 static int
 find_addresses(struct machine *m)
 {

@@ -197,6 +197,26 @@ def test_outsider_may_not_relay(machine):
         assert s.rcpt("c@elsewhere.example")[0] == 553
 
 
+def mailed(machine, subject, source=None):
+    """A message as the postmaster has it."""
+    with smtplib.SMTP("127.0.0.1", machine.smtp, timeout=30, source_address=source and (source, 0)) as s:
+        s.sendmail("a@b.example", ["postmaster@example.com"],
+                   f"From: a@b.example\r\nSubject: {subject}\r\n\r\nhello\r\n".encode())
+
+    def got():
+        return [t for f in machine.home.glob("domains/*/postmaster/Maildir/*/*")
+                if f"Subject: {subject}\n".encode() in (t := f.read_bytes())]
+    suites.wait_until(got, 30, subject)
+    return got()[0]
+
+
+def test_mail_from_outside_is_marked_and_passes(machine):
+    assert "dmarcd     up" in machine.mailctl("stat").stdout
+    # there is no resolver: the results say so
+    assert b"\tdmarc=temperror header.from=b.example\n" in mailed(machine, "strange", "127.9.9.9")
+    assert b"Authentication-Results" not in mailed(machine, "own")
+
+
 def test_second_run_changes_no_setting(machine):
     (machine.home / "control/me").write_text("renamed.example\n")
     (machine.home / "rules/smtp").write_text("# mine\n:allow\n")
@@ -310,12 +330,15 @@ def test_scanner_is_put_before_the_queue(machine, scratch):
         s.sendmail("a@b.example", ["postmaster@example.com"],
                    b"Subject: bad\r\n\r\nbegin 644 a.exe\r\n`\r\nend\r\n")
 
-    def got(where, text):
+    def found(where, text):
         return [f for f in machine.home.glob(where) if text in f.read_bytes()]
-    suites.wait_until(lambda: got("domains/*/postmaster/Maildir/*/*", b"Subject: scanned"), 20, "message")
-    [m] = got("domains/*/postmaster/Maildir/*/*", b"Subject: scanned")
+    suites.wait_until(lambda: found("domains/*/postmaster/Maildir/*/*", b"Subject: scanned"), 20, "message")
+    [m] = found("domains/*/postmaster/Maildir/*/*", b"Subject: scanned")
     assert b"virus scan off" in m.read_bytes()
-    suites.wait_until(lambda: got("alias/quarantine/new/*", b"Subject: bad"), 20, "quarantine")
+    suites.wait_until(lambda: found("alias/quarantine/new/*", b"Subject: bad"), 20, "quarantine")
+    # behind dmarcq, though the first setup was without a scanner
+    got = mailed(machine, "both", "127.9.9.9")
+    assert got.index(b"X-Postern-Scan") < got.index(b"Authentication-Results")
     assert "SCANNING IS OFF" in machine.mailctl("stat").stdout
     if "clamd needs" in r.stderr:
         return
