@@ -243,7 +243,7 @@ tests/unit/clamdreply: scanq/clamdreply.o
 tests/unit/spamdreply: scanq/spamdreply.o
 tests/unit/logreader: tools/logtime.o tools/loglines.o tools/logfiles.o
 tests/unit/logevent: tools/logevent.o tools/tally.o
-tests/unit/guardcount: tools/guardcount.o tools/wildmat.o
+tests/unit/guardcount: tools/guardcount.o tools/tally.o tools/wildmat.o
 units: $(UNITS)
 
 # sources of the MIME walker, for tests/fuzz/build

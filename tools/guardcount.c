@@ -7,37 +7,12 @@
 int
 guardcount_init(struct guardcount *c, unsigned int window)
 {
-	memset(c, 0, sizeof *c);
+	if (tally_init(&c->names, GUARDCOUNT_NAMES) == -1)
+		return -1;
 	/* the part that has just begun stands for almost nothing */
 	c->unit = (uint64_t)window * 1000000 / (GUARDCOUNT_PARTS - 1);
-	c->slots = 2 * GUARDCOUNT_NAMES;
-	c->name = calloc(GUARDCOUNT_NAMES, sizeof *c->name);
-	c->slot = calloc(c->slots, sizeof *c->slot);
-	return c->name && c->slot ? 1 : -1;
-}
-
-static uint32_t
-hash_of(char const *s, size_t n)
-{
-	uint32_t h = 2166136261u;
-
-	while (n--)
-		h = (h ^ (unsigned char)*s++) * 16777619u;
-	return h;
-}
-
-static uint32_t *
-find(struct guardcount const *c, char const *s, size_t n, uint32_t h)
-{
-	size_t i = h & (c->slots - 1);
-
-	for (; c->slot[i]; i = (i + 1) & (c->slots - 1)) {
-		struct guardcount_name const *e = c->name + c->slot[i] - 1;
-
-		if (e->hash == h && e->n == n && !memcmp(e->name, s, n))
-			break;
-	}
-	return c->slot + i;
+	c->names.keep = 1;
+	return 1;
 }
 
 static uint32_t
@@ -65,50 +40,37 @@ slide(struct guardcount_name *e, uint64_t part)
 		e->level = 0;
 }
 
-static void
-forget(struct guardcount *c, uint64_t part, uint32_t most)
+struct idle {
+	uint64_t part;
+	uint32_t most;
+};
+
+static int
+is_idle(struct tally_entry const *t, void *ctx)
 {
-	size_t i, kept = 0;
+	struct guardcount_name const *e = t->own;
+	struct idle const *i = ctx;
 
-	for (i = 0; i < c->n; i++) {
-		struct guardcount_name *e = c->name + i;
-
-		if (e->newest + GUARDCOUNT_PARTS <= part || sum_of(e) <= most)
-			free(e->name);
-		else
-			c->name[kept++] = *e;
-	}
-	c->n = kept;
-	memset(c->slot, 0, c->slots * sizeof *c->slot);
-	for (i = 0; i < c->n; i++) {
-		struct guardcount_name *e = c->name + i;
-
-		*find(c, e->name, e->n, e->hash) = (uint32_t)i + 1;
-	}
+	return !e || e->newest + GUARDCOUNT_PARTS <= i->part ||
+	    sum_of(e) <= i->most;
 }
 
 static struct guardcount_name *
 put(struct guardcount *c, char const *s, uint64_t part)
 {
 	size_t n = strlen(s);
-	uint32_t h = hash_of(s, n), *at = find(c, s, n, h), least;
+	struct tally_entry *t = tally_get(&c->names, s, n);
+	struct idle i = { part, 0 };
 	struct guardcount_name *e;
 
-	if (*at)
-		return c->name + *at - 1;
-	for (least = 0; c->n == GUARDCOUNT_NAMES; least = least * 2 + 1)
-		forget(c, part, least);
-	at = find(c, s, n, h);
-	e = c->name + c->n;
-	memset(e, 0, sizeof *e);
-	e->name = strdup(s);
-	if (!e->name)
-		return 0;
-	e->n = (uint32_t)n;
-	e->hash = h;
-	e->newest = part;
-	*at = (uint32_t)++c->n;
-	return e;
+	for (; !t && c->names.n == c->names.max; i.most = i.most * 2 + 1)
+		tally_drop(&c->names, is_idle, &i);
+	t = tally_put(&c->names, s, n);
+	if (t && !t->own && (e = calloc(1, sizeof *e)) != 0) {
+		e->newest = part;
+		t->own = e;
+	}
+	return t ? t->own : 0;
 }
 
 struct guardcount_name *
@@ -129,10 +91,9 @@ guardcount_add(struct guardcount *c, char const *name, uint64_t us,
 struct guardcount_name *
 guardcount_get(struct guardcount *c, char const *name)
 {
-	size_t n = strlen(name);
-	uint32_t at = *find(c, name, n, hash_of(name, n));
+	struct tally_entry *t = tally_get(&c->names, name, strlen(name));
 
-	return at ? c->name + at - 1 : 0;
+	return t ? t->own : 0;
 }
 
 int
@@ -141,15 +102,16 @@ guardcount_save(struct guardcount const *c, uint64_t now, stralloc *out)
 	char fmt[64];
 	size_t i, j;
 
-	for (i = 0; i < c->n; i++) {
-		struct guardcount_name const *e = c->name + i;
+	for (i = 0; i < c->names.n; i++) {
+		struct guardcount_name const *e = c->names.entry[i].own;
 
-		if (e->newest + GUARDCOUNT_PARTS <= now / c->unit)
+		if (!e || e->newest + GUARDCOUNT_PARTS <= now / c->unit)
 			continue;
 		snprintf(fmt, sizeof fmt, " %llu %lu",
 		    (unsigned long long)e->newest, (unsigned long)e->level);
 		if (!stralloc_cats(out, "key ") ||
-		    !stralloc_cats(out, e->name) || !stralloc_cats(out, fmt))
+		    !stralloc_cats(out, c->names.entry[i].name) ||
+		    !stralloc_cats(out, fmt))
 			return -1;
 		for (j = 0; j < GUARDCOUNT_PARTS; j++) {
 			snprintf(fmt, sizeof fmt, " %lu", (unsigned long)

@@ -13,28 +13,26 @@
 
 #include <skalibs/stralloc.h>
 
+#include "tools/tally.h"
+
 enum { GUARDCOUNT_PARTS = 20, GUARDCOUNT_NAMES = 65536 };
 
 struct guardcount_name {
-	char *name;		/* a letter for its kind, then the name */
-	uint32_t n, hash;
 	uint64_t newest;	/* number of the latest part */
 	uint32_t part[GUARDCOUNT_PARTS];
 	uint32_t level;		/* the caller's; 0 once the window is empty */
 };
 
 struct guardcount {
-	struct guardcount_name *name;
-	uint32_t *slot;
-	size_t n, slots;
+	struct tally names;	/* a letter for its kind, then the name */
 	uint64_t unit;		/* microseconds of a part */
 };
 
 /* window: seconds.  1, -1 out of memory */
 extern int guardcount_init(struct guardcount *c, unsigned int window);
 
-/* One more at that time.  The name, with *sum in its window; 0 if it is older
- * than the window, or out of memory.
+/* One more at that time.  What is known of the name, with *sum in its window;
+ * 0 if it is older than the window, or out of memory.
  */
 extern struct guardcount_name *guardcount_add(struct guardcount *c,
     char const *name, uint64_t us, uint32_t *sum);

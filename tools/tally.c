@@ -72,33 +72,60 @@ rebuild(struct tally *t)
 	}
 }
 
-/* A quarter leaves.  1, or 0: out of memory. */
-static int
-prune(struct tally *t)
+void
+tally_drop(struct tally *t, int (*goes)(struct tally_entry const *, void *),
+    void *ctx)
 {
-	uint64_t *all = malloc(t->n * sizeof *all), least;
-	size_t i, kept = 0, leave = t->n / 4 + 1;
+	size_t i, kept = 0;
 
-	if (!all)
-		return 0;
-	for (i = 0; i < t->n; i++)
-		all[i] = t->entry[i].count[0];
-	qsort(all, t->n, sizeof *all, rising);
-	least = all[leave - 1];
-	free(all);
 	for (i = 0; i < t->n; i++) {
 		struct tally_entry *e = t->entry + i;
 
-		if (leave && e->count[0] <= least) {
-			t->lost += e->count[0];
+		if (goes(e, ctx)) {
 			free(e->name);
-			leave--;
+			free(e->own);
 		} else {
 			t->entry[kept++] = *e;
 		}
 	}
 	t->n = kept;
 	rebuild(t);
+}
+
+struct least {
+	uint64_t count, lost;
+	size_t leave;
+};
+
+static int
+is_least(struct tally_entry const *e, void *ctx)
+{
+	struct least *l = ctx;
+
+	if (!l->leave || e->count[0] > l->count)
+		return 0;
+	l->lost += e->count[0];
+	l->leave--;
+	return 1;
+}
+
+/* A quarter leaves.  1, or 0: out of memory. */
+static int
+prune(struct tally *t)
+{
+	uint64_t *all = malloc(t->n * sizeof *all);
+	struct least l = { 0, 0, t->n / 4 + 1 };
+	size_t i;
+
+	if (!all)
+		return 0;
+	for (i = 0; i < t->n; i++)
+		all[i] = t->entry[i].count[0];
+	qsort(all, t->n, sizeof *all, rising);
+	l.count = all[l.leave - 1];
+	free(all);
+	tally_drop(t, is_least, &l);
+	t->lost += l.lost;
 	return 1;
 }
 

@@ -17,6 +17,7 @@ struct tally_entry {
 	uint32_t n;
 	uint32_t hash;
 	uint64_t count[TALLY_COUNTS];
+	void *own;		/* the caller's, malloc'd; goes with the name */
 };
 
 struct tally {
@@ -37,6 +38,10 @@ extern int tally_init(struct tally *t, size_t max);
 extern struct tally_entry *tally_get(struct tally const *t, char const *s,
     size_t n);
 extern struct tally_entry *tally_put(struct tally *t, char const *s, size_t n);
+
+/* Those leave of which goes() says so, asked once of each. */
+extern void tally_drop(struct tally *t,
+    int (*goes)(struct tally_entry const *, void *), void *ctx);
 
 /* Adds to the first counter. */
 extern void tally_add(struct tally *t, char const *s, size_t n, uint64_t u);

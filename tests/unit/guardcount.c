@@ -83,7 +83,7 @@ test_flood(void)
 		snprintf(name, sizeof name, "c%u", i);
 		add(name, 400000);
 	}
-	ok(c.n <= GUARDCOUNT_NAMES && add("cbusy", 400000) == 51,
+	ok(c.names.n <= GUARDCOUNT_NAMES && add("cbusy", 400000) == 51,
 	    "a flood of names leaves the one that counts");
 }
 
