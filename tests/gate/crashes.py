@@ -27,6 +27,8 @@ NOT = {"execve", "exit_group", "exit", "arch_prctl", "set_tid_address", "rt_sigr
 # Nor does a kill of one's own child.
 NEVER_FAIL = {"brk", "close", "geteuid", "getpid", "getppid", "getresuid", "gettid", "kill",
               "munmap", "umask", "uname", "rt_sigaction", "rt_sigprocmask"}
+# start asks for its children when one has ended, and does not wait.
+NEVER_FAIL_OF = {"start": {"wait4"}}
 FIRST, LAST = 12, 3     # of a call that is made often
 # start has more to do when a spawner dies: at its first job
 DEATH = "-e inject=recvmsg:signal=KILL:when=2"
@@ -244,10 +246,11 @@ class Crashes(GateSuite):
                 for n in range(count[call]) if n < FIRST or n >= count[call] - LAST]
 
 
-def faults(pairs):
-    """(call, ordinal, what) of everything that may happen at these."""
+def faults(program, pairs):
+    """[(call, ordinal, what)] of everything that may happen at these."""
+    never = NEVER_FAIL | NEVER_FAIL_OF.get(program, set())
     return [(call, n, what) for call, n in pairs
-            for what in ["KILL"] + (ERRORS if call not in NEVER_FAIL else [])]
+            for what in ["KILL"] + (ERRORS if call not in never else [])]
 
 
 def inject(call, n, what):

@@ -71,7 +71,7 @@ def suite(crashes):
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_of(suite, program, full, note):
-    every = faults(suite.pairs(program))
+    every = faults(program, suite.pairs(program))
     chosen = every if full else ALWAYS[program] + random.Random(program).sample(every, 2)
     wrong, missed = [], []
     for call, n, what in chosen:
