@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <skalibs/fmtscan.h>
@@ -451,6 +452,31 @@ maildrop_note(struct maildrop const *d, int dir)
 	close(fd);
 }
 
+/* What a delivery that was cut off has left in tmp/: maildir(5) gives it 36
+ * hours.
+ */
+static void
+sweep(struct maildrop const *d)
+{
+	int fd = open_dir(d->dir, "tmp");
+	DIR *dir = fd == -1 ? 0 : fdopendir(fd);
+	time_t oldest = time(0) - 36 * 3600;
+	struct dirent *e;
+	struct stat st;
+
+	if (!dir) {
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	while ((e = readdir(dir)) != 0)
+		if (*e->d_name != '.' && fstatat(fd, e->d_name, &st,
+		    AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+		    st.st_mtime < oldest)
+			unlinkat(fd, e->d_name, 0);
+	closedir(dir);
+}
+
 int
 maildrop_commit(struct maildrop *d)
 {
@@ -469,6 +495,7 @@ maildrop_commit(struct maildrop *d)
 		if (!d->msg[i].deleted && d->msg[i].fresh)
 			move(d, i, &to);
 	stralloc_free(&to);
+	sweep(d);
 	if (d->measured >= MAILDROP_MEASURED && sizes_save(d) == -1)
 		strerr_warnwusys("write pop3sizes");
 	return r == -1 ? 0 : 1;

@@ -75,8 +75,9 @@ extern void maildrop_uid(struct maildrop const *d, size_t i,
     char out[static MAILDROP_UID]);
 
 /* What QUIT does: removes what is marked deleted, notes that in maildirsize if
- * there is one (Maildir++), moves the rest of new/ to cur/, and writes
- * pop3sizes, if that is worth it.  1; 0: something marked is still there.
+ * there is one (Maildir++), moves the rest of new/ to cur/, removes what is
+ * older than 36 hours from tmp/, and writes pop3sizes, if that is worth it.
+ * 1; 0: something marked is still there.
  */
 extern int maildrop_commit(struct maildrop *d);
 

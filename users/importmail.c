@@ -92,10 +92,11 @@ copy(int from, int to, char const *sub, char const *name,
 	if (out != -1) {
 		times[0] = st.st_atim;
 		times[1] = st.st_mtim;
+		/* its time last: what is old in tmp/ may be swept away */
 		if (copy_bytes(in, out) == 1 &&
 		    fchown(out, owner->uid, owner->gid) != -1 &&
-		    futimens(out, times) != -1 &&
-		    renameat(tmp, name, dir, name) != -1)
+		    renameat(tmp, name, dir, name) != -1 &&
+		    futimens(out, times) != -1)
 			r = 1;
 		else
 			unlinkat(tmp, name, 0);

@@ -1,6 +1,7 @@
 import os
 import pathlib
 import poplib
+import shutil
 import socket
 import subprocess
 import sys
@@ -275,3 +276,24 @@ def test_killed_sessions_delete_nothing(pop):
     while c.process.poll() is None:
         assert time.monotonic() < deadline
     assert os.listdir(pop.maildir / "new") == ["1.a"]
+
+
+def test_what_deliveries_have_left_in_tmp_goes_after_36_hours(pop):
+    tmp = pop.maildir / "tmp"
+    now = time.time()
+    for name, hours in ("1.torn", 37), ("2.slow", 35), (".hidden", 37), ("d", 37), ("l", 37):
+        if name == "d":
+            (tmp / name).mkdir()
+        elif name == "l":
+            (tmp / name).symlink_to("1.torn")
+        else:
+            (tmp / name).write_bytes(b"x")
+        os.utime(tmp / name, (now, now - hours * 3600), follow_symlinks=False)
+    shutil.chown(tmp / "1.torn", "postern-vmail")
+    for last, left in (b"NOOP", {"1.torn"}), (b"QUIT", set()):
+        c = pop()
+        c.say(b"USER joe@v.example", b"PASS joe secret", last)
+        assert [c.line() for _ in range(3)] == [b"+OK\r\n"] * 3
+        c.end()
+        assert c.process.wait(5) is not None
+        assert set(os.listdir(tmp)) == {"2.slow", ".hidden", "d", "l"} | left
