@@ -189,3 +189,15 @@ class DnsStub:
                 time.sleep(answer.seconds)
                 answer = answer.packet
             conn.sendall(struct.pack(">H", len(answer)) + answer)
+
+
+LISTED = "Listed by ORDB - for testing purposes only"
+
+
+def listing(q):
+    """A list, bl.example: 127.0.0.2 is on it, as on every list."""
+    if q.name != "2.0.0.127.bl.example":
+        return q.reply(rcode=3)
+    if q.kind == A:
+        return q.a("127.0.0.2")
+    return q.reply(rr(b"\xc0\x0c", TXT, txt(LISTED.encode())))

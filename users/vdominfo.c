@@ -16,21 +16,12 @@
 #define USAGE "vdominfo [-" FIELDS "] [domain...]"
 
 static void
-field(char const *wanted, char letter, char const *label, char const *value)
-{
-	if (!*wanted || strchr(wanted, 'a'))
-		vtool_say(label, value);
-	else if (strchr(wanted, letter))
-		vtool_say("", value);
-}
-
-static void
 number(char const *wanted, char letter, char const *label, unsigned long u)
 {
 	char text[32];
 
 	snprintf(text, sizeof text, "%lu", u);
-	field(wanted, letter, label, text);
+	vtool_field(wanted, letter, label, text);
 }
 
 static void
@@ -45,12 +36,12 @@ show(char const *domain, void *arg)
 	vtool_open(&d, domain);
 	while (vpasswd_line(d.vpasswd.s, d.vpasswd.len, &pos, &line, &n))
 		users += n != 0;
-	field(wanted, 'n', "domain: ", domain);
+	vtool_field(wanted, 'n', "domain: ", domain);
 	if (strcmp(domain, d.name.s) != 0)
-		field(wanted, 'n', "alias of: ", d.name.s);
+		vtool_field(wanted, 'n', "alias of: ", d.name.s);
 	number(wanted, 'u', "uid:    ", d.vmail.uid);
 	number(wanted, 'g', "gid:    ", d.vmail.gid);
-	field(wanted, 'd', "dir:    ", d.path.s);
+	vtool_field(wanted, 'd', "dir:    ", d.path.s);
 	number(wanted, 't', "users:  ", users);
 	if (!*wanted)
 		vtool_say("", "");

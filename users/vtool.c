@@ -447,3 +447,13 @@ vtool_say(char const *name, char const *value)
 	    allwrite(1, "\n", 1) != 1)
 		strerr_diefusys(EXIT_TEMP, "write to standard output");
 }
+
+void
+vtool_field(char const *wanted, char letter, char const *label,
+    char const *value)
+{
+	if (!*wanted || strchr(wanted, 'a'))
+		vtool_say(label, value);
+	else if (strchr(wanted, letter))
+		vtool_say("", value);
+}

@@ -88,4 +88,10 @@ extern void vtool_reload(void);
 /* Writes one line to standard output. */
 extern void vtool_say(char const *name, char const *value);
 
+/* A line, if that field is wanted: with its label where all are, by itself
+ * where its letter is named.
+ */
+extern void vtool_field(char const *wanted, char letter, char const *label,
+    char const *value);
+
 #endif

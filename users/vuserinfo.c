@@ -20,15 +20,6 @@
 #define FIELDS "npgcdqQa"
 #define USAGE "vuserinfo [-" FIELDS "] [-D domain] [user@domain]"
 
-static void
-field(char const *wanted, char letter, char const *label, char const *value)
-{
-	if (!*wanted || strchr(wanted, 'a'))
-		vtool_say(label, value);
-	else if (strchr(wanted, letter))
-		vtool_say("", value);
-}
-
 /* What lies in the mailbox.  1, -1. */
 static int
 count(struct vdomain const *d, struct vpasswd const *p, struct quota_sum *s)
@@ -57,7 +48,7 @@ usage(struct vdomain const *d, struct vpasswd const *p, char const *wanted)
 	int n;
 
 	if (count(d, p, &s) == -1) {
-		field(wanted, 'Q', "usage:  unknown: ", strerror(errno));
+		vtool_field(wanted, 'Q', "usage:  unknown: ", strerror(errno));
 		return;
 	}
 	n = snprintf(text, sizeof text, "%" PRId64 " bytes, %" PRId64
@@ -65,7 +56,7 @@ usage(struct vdomain const *d, struct vpasswd const *p, char const *wanted)
 	if (quota_parse(p->quota, &q) == 1)
 		snprintf(text + n, sizeof text - n, ", %.0f %%", q.bytes ?
 		    100. * s.bytes / q.bytes : 100. * s.count / q.count);
-	field(wanted, 'Q', "usage:  ", text);
+	vtool_field(wanted, 'Q', "usage:  ", text);
 }
 
 /* Without options, for one user: the usage too.  Of many only if it is asked
@@ -78,12 +69,12 @@ show(struct vdomain const *d, struct vpasswd const *p, char const *wanted,
 	char flags[32];
 
 	snprintf(flags, sizeof flags, "%lu", p->flags);
-	field(wanted, 'n', "name:   ", p->name);
-	field(wanted, 'p', "passwd: ", p->hash);
-	field(wanted, 'g', "gid:    ", flags);
-	field(wanted, 'c', "comment: ", p->gecos);
-	field(wanted, 'd', "dir:    ", p->dir);
-	field(wanted, 'q', "quota:  ", p->quota);
+	vtool_field(wanted, 'n', "name:   ", p->name);
+	vtool_field(wanted, 'p', "passwd: ", p->hash);
+	vtool_field(wanted, 'g', "gid:    ", flags);
+	vtool_field(wanted, 'c', "comment: ", p->gecos);
+	vtool_field(wanted, 'd', "dir:    ", p->dir);
+	vtool_field(wanted, 'q', "quota:  ", p->quota);
 	if (*wanted ? strpbrk(wanted, "Qa") != 0 : !many)
 		usage(d, p, wanted);
 }

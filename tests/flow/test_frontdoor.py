@@ -6,18 +6,9 @@ import subprocess
 import pytest
 
 import postern
-from dnsstub import A, TXT, DnsStub, rr, txt
+from dnsstub import LISTED, DnsStub, listing
 
 TREE = postern.TREE
-
-
-def listing(q):
-    """127.0.0.2 is on the list, as on every list."""
-    if q.name != "2.0.0.127.bl.example":
-        return q.reply(rcode=3)
-    if q.kind == A:
-        return q.a("127.0.0.2")
-    return q.reply(rr(b"\xc0\x0c", TXT, txt(b"Listed by ORDB - for testing purposes only")))
 
 
 @pytest.fixture
@@ -60,7 +51,7 @@ def door(scratch):
 
 DIALOGUE = ["mail from:<me@x.example>", "rcpt to:<me@test.example>", "quit"]
 REFUSED = ["220 rblsmtpd.local", "250 rblsmtpd.local",
-           "451 Listed by ORDB - for testing purposes only", "221 rblsmtpd.local"]
+           f"451 {LISTED}", "221 rblsmtpd.local"]
 
 
 def test_listed_client_meets_rblcheck_and_others_smtpd(door):

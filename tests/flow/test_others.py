@@ -7,17 +7,9 @@ import subprocess
 import pytest
 
 import postern
-from dnsstub import A, TXT, DnsStub, rr, txt
+from dnsstub import LISTED, DnsStub, listing
 
 MESSAGE = b"Subject: %s\r\n\r\nbody\r\n"
-
-
-def lists(q):
-    if q.name != "2.0.0.127.bl.example":
-        return q.reply(rcode=3)
-    if q.kind == A:
-        return q.a("127.0.0.2")
-    return q.reply(rr(b"\xc0\x0c", TXT, txt(b"Listed for testing purposes only")))
 
 
 @pytest.fixture
@@ -28,7 +20,7 @@ def serve(suite):
     user = pwd.getpwnam("postern-smtpd")
 
     def start(front, *behind, rules=b":allow\n", **env):
-        stub = DnsStub(lists).__enter__()
+        stub = DnsStub(listing).__enter__()
         cdb = suite.home / "rules/others.cdb"
         # by Debian's own compiler
         subprocess.run(["tcprules", cdb, f"{cdb}.tmp"], input=rules, check=True)
@@ -69,7 +61,7 @@ def test_mailfront_behind_our_listen_and_rblcheck(suite, serve):
     with client("127.0.0.2") as s:
         s.helo()
         s.mail("x@y.example")
-        assert s.rcpt("alice@example.com") == (451, b"Listed for testing purposes only")
+        assert s.rcpt("alice@example.com") == (451, LISTED.encode())
 
 
 def test_mailfront_behind_our_listen_takes_variables_of_rules(suite, serve):

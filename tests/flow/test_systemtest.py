@@ -5,15 +5,7 @@ import subprocess
 import pytest
 
 import postern
-from dnsstub import A, TXT, DnsStub, rr, txt
-
-
-def listing(q):
-    if q.name != "2.0.0.127.bl.example":
-        return q.reply(rcode=3)
-    if q.kind == A:
-        return q.a("127.0.0.2")
-    return q.reply(rr(b"\xc0\x0c", TXT, txt(b"Listed by ORDB - for testing purposes only")))
+from dnsstub import LISTED, DnsStub, listing
 
 
 @pytest.fixture
@@ -45,7 +37,7 @@ def test_report_of_a_server_that_works(tested):
     r = systemtest(tested)
     assert r.returncode == 0, r.stdout + r.stderr
     assert "\n6 tests, 0 failed\n" in r.stdout
-    assert "451 4.7.1 Listed by ORDB - for testing purposes only" in r.stdout or \
+    assert f"451 4.7.1 {LISTED}" in r.stdout or \
         re.search("<<< 451 .*Listed by ORDB", r.stdout), r.stdout
     assert "553 5.7.1 we don't relay (#5.7.1)" in r.stdout
     assert "passed: it is kept in quarantine" in r.stdout
