@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -34,11 +35,24 @@ save_frozen(stralloc const *list)
 		strerr_diefu2sys(EXIT_TEMP, "write ", file);
 }
 
+/* Two of us at once would each write what the other one has not.  Until the
+ * descriptor is closed. */
+static int
+lock(void)
+{
+	int fd = open("control", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd == -1 || flock(fd, LOCK_EX) == -1)
+		strerr_diefu2sys(EXIT_TEMP, "lock ", "control");
+	return fd;
+}
+
 static int
 set_frozen(struct tool *t, char const *domain, int frozen)
 {
 	stralloc list = STRALLOC_ZERO, new = STRALLOC_ZERO;
 	size_t i;
+	int locked = lock();
 
 	if (control_list(file, &list) == -1)
 		strerr_diefu2sys(EXIT_TEMP, "read ", file);
@@ -49,6 +63,7 @@ set_frozen(struct tool *t, char const *domain, int frozen)
 	if (frozen && job_puts(&new, domain) == -1)
 		tool_nomem();
 	save_frozen(&new);
+	close(locked);
 	printf("%s: %s\n", domain, frozen ? "frozen" : "thawed");
 	if (orders_open() == 1 && orders_ask('C', 0, &t->answer) == 1)
 		return 1;

@@ -317,6 +317,16 @@ def test_freeze_and_thaw(sender):
     assert ctl(sender, "frozen") == ""
 
 
+def test_domains_frozen_at_the_same_moment_are_all_frozen(sender):
+    domains = [f"d{i}.example" for i in range(40)]
+    threads = [threading.Thread(target=ctl, args=(sender, "freeze", d)) for d in domains]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(ctl(sender, "frozen").split()) == sorted(domains)
+
+
 def test_count_by_domain_sender_reason_and_state(sender):
     sender.up()
     deferred(sender, "x@far.example", "y@FAR.example")
