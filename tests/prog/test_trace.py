@@ -44,6 +44,16 @@ def test_way_of_a_message_in_the_order_of_time(home, services):
     assert "2024-02-28 00:00:00.000     +0.000  smtpd    listen: ok" in out
 
 
+def test_what_filters_say_about_a_message_stands_in_its_way(home, services):
+    id, session = one_message(services)
+    services.smtpd.line(T + .005, f"dmarcq: info: checked session={session} spf=pass dkim=none dmarc=fail "
+                        "policy=reject action=accepted author=y.example ip=192.0.2.7 from=<x@y.example> ms=3")
+    services.done()
+    code, out, _ = trace(home, id)
+    assert code == 0 and "dmarcq: info: checked spf=pass dkim=none dmarc=fail policy=reject" in out.replace(
+        f" session={session}", "")
+
+
 def test_by_address_and_by_session(home, services):
     id, session = one_message(services)
     one_message(services, T + 10, sender="other@y.example", to=["bob@example.com"])
