@@ -257,8 +257,10 @@ find_author(void)
 		facts.author = author.s;
 	else if (!odd)
 		odd = r == 1 ? "From names no host name" : why;
+	/* an address literal is no name that could have a record */
 	nobody = odd && (!strcmp(odd, "there is no From field") ||
-	    !strcmp(odd, "From names no domain"));
+	    !strcmp(odd, "From names no domain") ||
+	    (r == 1 && *author.s == '['));
 	return 0;
 }
 

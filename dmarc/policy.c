@@ -31,7 +31,7 @@ plain(char out[PROTOCOL_DOMAIN + 1], char const *s)
 }
 
 /* The organizational domain (RFC 7489 3.2) of a name in lower case: itself,
- * if it is a public suffix.
+ * if it is a public suffix, so that it is nobody else's.
  */
 static char const *
 organization(char const *name)
@@ -50,8 +50,6 @@ is_aligned(char const *author, char const *domain, int mode)
 	if (!strcmp(author, low))
 		return 1;
 	return mode != DMARC_RECORD_A_STRICT &&
-	    !psl_is_public_suffix(suffixes, low) &&
-	    !psl_is_public_suffix(suffixes, author) &&
 	    !strcmp(organization(author), organization(low));
 }
 

@@ -1,17 +1,21 @@
-/* What dmarcq reads of a header and of dmarcd's answer, and what dmarcd mends
- * in a record of SPF.
+/* What dmarcq reads of a header and of dmarcd's answer, what dmarcd mends in a
+ * record of SPF, and what it reads of dnsq.
  *
- *	tests/fuzz/build dmarc dmarc/forged.c dmarc/result.c dmarc/macro.c
+ *	tests/fuzz/build dmarc dmarc/forged.c dmarc/result.c dmarc/macro.c \
+ *	    dmarc/ask.c
  *	/tmp/fuzz-dmarc -max_total_time=60
  */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "dmarc/forged.h"
 #include "dmarc/macro.h"
 #include "dmarc/result.h"
+#include "lib/clock.h"
 
 #define US "mx.example.com"
 
@@ -86,6 +90,29 @@ record(char const *s, size_t n)
 	free(copy);
 }
 
+/* An answer that begins as it should, and goes on somehow. */
+static void
+lines(char const *s, size_t n)
+{
+	static struct ask a;
+	unsigned int i;
+	int p[2];
+
+	must(socketpair(AF_UNIX, SOCK_STREAM, 0, p) == 0);
+	must(write(p[1], "1 ", 2) == 2 && write(p[1], s, n) == (ssize_t)n);
+	shutdown(p[1], SHUT_WR);
+	a.fd = p[0];
+	a.until = clock_ms() + 1000;
+	a.asked = 0;
+	a.have = a.used = 0;
+	must((ask(&a, "txt", "x.example") == ASK_FOUND) == (a.values != 0));
+	for (i = 0; i < a.values; i++)
+		must(a.value[i] >= a.buf && a.value[i] + a.len[i] <
+		    a.buf + a.have && a.value[i][a.len[i]] == 0);
+	close(p[0]);
+	close(p[1]);
+}
+
 int LLVMFuzzerTestOneInput(uint8_t const *data, size_t n);
 
 int
@@ -96,5 +123,6 @@ LLVMFuzzerTestOneInput(uint8_t const *data, size_t n)
 	header(s, n);
 	answer(s, n);
 	record(s, n);
+	lines(s, n);
 	return 0;
 }

@@ -412,6 +412,9 @@ DMARC_CASES = {
                     "dmarc=permerror"),
     "two domains": ({**SPF, **REJECT}, {"message": MESSAGE.replace(b"From:", b"From: x@y.example,")},
                     "dmarc=permerror"),
+    "an address literal": ({**SPF, **REJECT}, {"message": from_("[192.0.2.1]")}, "dmarc=none"),
+    "a line that is no field": ({**SPF, **REJECT}, {"message": MESSAGE.replace(b"From:", b"what\nFrom:")},
+                                "dmarc=permerror"),
     "no author": ({**SPF, **REJECT}, {"message": MESSAGE.replace(b"From:", b"X-From:")}, "dmarc=none"),
 }
 
@@ -539,6 +542,7 @@ def test_dmarc_refuse_wants_one_author(checker):
         assert r.code == 82 and r.text.startswith("D") and "(#5.7.1)" in r.text, r.stderr
     # who names nobody forges nobody
     assert checker.check(MESSAGE.replace(b"From:", b"X-From:")).code == 0
+    assert checker.check(from_("[192.0.2.1]")).code == 0
 
 
 def test_spf_refuse(checker):

@@ -48,6 +48,7 @@ test_forged(void)
 {
 	is_found("Authentication-Results: " US "; x=y\nA: b\n\nc\n", 1, 0);
 	is_found("A: b\nauthentication-results:" US "\n\n", 1, 5);
+	is_found("AUTHENTICATION-RESULTS: Mx.EXAMPLE.com;\n\n", 1, 0);
 	is_found("A: b\n c\nAuthentication-Results:\n\t" US ";\n x\n", 1, 8);
 	is_found("Authentication-Results: " US ";\r\nA: b\r\n\r\n"
 	    "Authentication-Results: " US "\r\n", 1, 0);
