@@ -86,6 +86,17 @@ def test_pause_holds_mail_back_and_cont_lets_it_go(own_suite):
                for m in own_suite.mailbox("alice@example.com"))
 
 
+def test_start_waits_for_a_supervisor_that_is_late(own_suite):
+    """As on a slow machine, or after an upgrade that brings a service."""
+    suite = own_suite.start()
+    new = suite.home / "service/new"
+    new.mkdir()
+    (new / "run").write_text("#!/bin/sh\nexec sleep 1000\n")
+    (new / "run").chmod(0o755)
+    assert suite.run("mailctl", "start") == ""
+    assert re.search("^new +up ", suite.run("mailctl", "stat"), re.M)
+
+
 def test_stat_without_a_supervisor_says_so(own_suite):
     r = mailctl(own_suite, "stat")
     assert r.returncode == 111
