@@ -127,6 +127,13 @@ class Crashes(GateSuite):
         assert b"attached" in line, line
         return p
 
+    def await_first(self, program):
+        """That it is the first message's that runs under strace: of two which
+        start at once it may be either."""
+        end = time.monotonic() + 3
+        while (self.work / f"{program}.next").exists() and time.monotonic() < end:
+            time.sleep(0.002)
+
     def queue_one(self, mail):
         """Until it is acknowledged."""
         def acknowledged():
@@ -187,6 +194,8 @@ class Crashes(GateSuite):
                 self.strace = self.join(how)
             for m in mails:
                 self.queue_one(m)
+                if program in ("local", "remote"):
+                    self.await_first(program)
             if service != "send":
                 self.start("send")
         except TimeoutError as e:

@@ -96,11 +96,11 @@ MUTANTS = {
     "what send may not read stays": (["send/send"], [(
         "send/active.c",
         "errno == EACCES && locked(",
-        "errno == EACCES && !locked(")]),
+        "errno == EACCES && 0 && locked(")]),
     "what cannot be read now is set aside": (["send/send"], [(
         "send/active.c",
         "\tif (r == 0)\n\t\tset_aside(s, a->message, why);\n\tif (r == -1)\n",
-        "\tif (r == 0 || errno == EACCES)\n\t\tset_aside(s, a->message, why);\n\telse if (r == -1)\n")]),
+        "\tif (r == 0 || (r == -1 && errno == EACCES))\n\t\tset_aside(s, a->message, why);\n\telse if (r == -1)\n")]),
     "a whole message is set aside": (["send/send"], [(
         "lib/msgfile.c",
         "count < 6 ?",
