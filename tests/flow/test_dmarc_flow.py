@@ -168,3 +168,15 @@ def test_without_dmarcd_mail_arrives_and_doctor_says_so(suite):
         assert "dmarcd does not answer" in authors(suite)
     finally:
         subprocess.run(["s6-svc", "-u", suite.home / "service/dmarcd"], check=True)
+
+
+def test_a_service_that_an_upgrade_has_brought_is_started(own_suite):
+    s = own_suite
+    (s.home / "service/dmarcd").rename(s.home / "dmarcd")
+    s.start()
+    (s.home / "dmarcd").rename(s.home / "service/dmarcd")
+    s.run("mailctl", "start")
+    assert not s.named("dmarcd")        # it is off
+    (s.home / "service/dmarcd/down").unlink()
+    s.run("mailctl", "start")
+    suites.wait_until(lambda: s.named("dmarcd"), 20, "dmarcd")
