@@ -32,16 +32,12 @@ char const *PROG = "dkimsign";
 
 enum {
 	DAY = 86400,		/* qmail-queue's limit */
-	HEADER_MOST = 1048576,	/* above that nobody takes it anyway */
 	ROOM = 16384		/* for PROTOCOL_KEYS fields */
 };
 
 static struct message {
 	struct spool spool;
-	stralloc head;		/* up to its empty line, which is not in it */
-	int in_head;
-	int too_long;		/* the header */
-	size_t line;		/* where its last line starts */
+	struct head head;
 	struct canon canon;
 	SHA256Schedule sha;
 } m;
@@ -118,46 +114,10 @@ hash(void *to, char const *s, size_t n)
 	sha256_update(to, s, n);
 }
 
-/* A line of the header has ended at n: is it the empty one? */
-static int
-is_empty(char const *s, size_t n)
-{
-	return n == 0 || (n == 1 && *s == '\r');
-}
-
-/* The header's part of s[0..n); how much that is.  0 becomes -1. */
-static ssize_t
-take_head(char const *s, size_t n)
-{
-	size_t i = 0, k;
-	char const *lf;
-
-	while (m.in_head && i < n) {
-		lf = memchr(s + i, '\n', n - i);
-		k = lf ? (size_t)(lf + 1 - (s + i)) : n - i;
-		if (m.head.len + k > HEADER_MOST) {
-			m.too_long = 1;
-			m.in_head = 0;
-			return (ssize_t)n;
-		}
-		if (!stralloc_catb(&m.head, s + i, k))
-			return -1;
-		i += k;
-		if (!lf)
-			continue;
-		if (is_empty(m.head.s + m.line, m.head.len - 1 - m.line)) {
-			m.head.len = m.line;
-			m.in_head = 0;
-		}
-		m.line = m.head.len;
-	}
-	return (ssize_t)i;
-}
-
 static int
 take_piece(char const *s, size_t n)
 {
-	ssize_t i = take_head(s, n);
+	ssize_t i = head_take(&m.head, s, n);
 
 	if (i == -1)
 		return QUEUE_MEMORY;
@@ -176,7 +136,6 @@ read_message(void)
 
 	if (spool_open(&m.spool, ROOM) == -1)
 		return QUEUE_MEMORY;
-	m.in_head = 1;
 	sha256_init(&m.sha);
 	canon_begin(&m.canon, hash, &m.sha);
 	while (!code && (r = given_read(0, buf, sizeof buf)) > 0)
@@ -263,7 +222,7 @@ add_fields(int fd, stralloc *lines)
 		return put_off("dkimd does not answer", errno);
 	if (!n)
 		return put_off("dkimd has no key in use", 0);
-	if (fields_signed(m.head.s, m.head.len, &names, &text) == -1)
+	if (fields_signed(m.head.text.s, m.head.text.len, &names, &text) == -1)
 		return QUEUE_MEMORY;
 	sha256_final(&m.sha, body);
 	for (i = 0; i < n && !code; i++)
@@ -278,8 +237,9 @@ sign(stralloc *lines)
 	char const *why = "the header is too long";
 	int fd, code, r = 0;
 
-	if (!m.too_long)
-		r = field_domain(m.head.s, m.head.len, &domain, &why);
+	if (!m.head.too_long)
+		r = field_domain(m.head.text.s, m.head.text.len, &domain,
+		    &why);
 	if (r == -1)
 		return QUEUE_MEMORY;
 	if (r == 0) {

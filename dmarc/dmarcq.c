@@ -30,7 +30,6 @@ char const *PROG = "dmarcq";
 
 enum {
 	DAY = 86400,		/* qmail-queue's limit */
-	HEADER_MOST = 1048576,	/* of which From is looked for */
 	ROOM = 8192		/* for our field */
 };
 
@@ -41,9 +40,7 @@ static struct {
 
 static struct message {
 	struct spool spool;
-	stralloc head;		/* with the empty line behind it */
-	int in_head;
-	size_t line;		/* where its last line starts */
+	struct head head;
 	struct forged forged;
 } m;
 
@@ -170,44 +167,10 @@ read_settings(void)
 /* ---- the message */
 
 static int
-ends_head(char const *s, size_t n)
-{
-	return n == 0 || (n == 1 && *s == '\r');
-}
-
-/* The header's part of s[0..n), as far as anybody looks at it. */
-static int
-take_head(char const *s, size_t n)
-{
-	size_t i = 0, k;
-	char const *lf;
-
-	while (m.in_head && i < n) {
-		lf = memchr(s + i, '\n', n - i);
-		k = lf ? (size_t)(lf + 1 - (s + i)) : n - i;
-		if (m.head.len + k > HEADER_MOST) {
-			m.in_head = 0;
-			odd = "the header is too long";
-			return 1;
-		}
-		if (!stralloc_catb(&m.head, s + i, k))
-			return -1;
-		i += k;
-		if (!lf)
-			break;
-		if (ends_head(m.head.s + m.line, m.head.len - 1 - m.line)) {
-			m.head.len = m.line;
-			m.in_head = 0;
-		}
-		m.line = m.head.len;
-	}
-	return 1;
-}
-
-static int
 take_piece(char const *s, size_t n)
 {
-	if (take_head(s, n) == -1 || forged_feed(&m.forged, s, n) == -1)
+	if (head_take(&m.head, s, n) == -1 ||
+	    forged_feed(&m.forged, s, n) == -1)
 		return QUEUE_MEMORY;
 	if (spool_put(&m.spool, s, n) == 1)
 		return 0;
@@ -223,7 +186,6 @@ read_message(void)
 
 	if (spool_open(&m.spool, ROOM) == -1)
 		return QUEUE_MEMORY;
-	m.in_head = 1;
 	forged_begin(&m.forged, me.s, me.len - 1);
 	while (!code && (r = given_read(0, buf, sizeof buf)) > 0)
 		code = take_piece(buf, (size_t)r);
@@ -247,15 +209,16 @@ is_name(char const *s)
 static int
 find_author(void)
 {
-	char const *why = 0;
-	int r = odd ? 0 : field_domain(m.head.s, m.head.len, &author, &why);
+	char const *why = "the header is too long";
+	int r = m.head.too_long ? 0 : field_domain(m.head.text.s,
+	    m.head.text.len, &author, &why);
 
 	facts.author = "";
 	if (r == -1)
 		return QUEUE_MEMORY;
 	if (r == 1 && is_name(author.s))
 		facts.author = author.s;
-	else if (!odd)
+	else
 		odd = r == 1 ? "From names no host name" : why;
 	/* an address literal is no name that could have a record */
 	nobody = odd && (!strcmp(odd, "there is no From field") ||

@@ -8,6 +8,40 @@
 #include "lib/addrlist.h"
 #include "lib/smtpaddress.h"
 
+/* A line without its LF: is it the empty one? */
+static int
+is_empty(char const *s, size_t n)
+{
+	return n == 0 || (n == 1 && *s == '\r');
+}
+
+ssize_t
+head_take(struct head *h, char const *s, size_t n)
+{
+	size_t i = 0, k;
+	char const *lf;
+
+	while (!h->ended && i < n) {
+		lf = memchr(s + i, '\n', n - i);
+		k = lf ? (size_t)(lf + 1 - (s + i)) : n - i;
+		if (h->text.len + k > HEAD_MOST) {
+			h->too_long = h->ended = 1;
+			return (ssize_t)n;
+		}
+		if (!stralloc_catb(&h->text, s + i, k))
+			return -1;
+		i += k;
+		if (!lf)
+			break;
+		if (is_empty(h->text.s + h->line, h->text.len - 1 - h->line)) {
+			h->text.len = h->line;
+			h->ended = 1;
+		}
+		h->line = h->text.len;
+	}
+	return (ssize_t)i;
+}
+
 int
 field_next(char const *s, size_t n, size_t *pos, struct field *f)
 {

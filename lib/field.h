@@ -5,8 +5,25 @@
 #define FIELD_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <skalibs/stralloc.h>
+
+enum { HEAD_MOST = 1048576 };	/* above that nobody takes it anyway */
+
+/* The header of a message that comes in pieces. */
+struct head {
+	stralloc text;		/* up to its empty line, which is not in it */
+	size_t line;		/* where its last line starts */
+	int ended;
+	int too_long;		/* and so text is not all of it */
+};
+#define HEAD_ZERO { STRALLOC_ZERO, 0, 0, 0 }
+
+/* Takes what belongs to the header off the beginning of s[0..n): how much that
+ * is.  -1: out of memory.
+ */
+extern ssize_t head_take(struct head *h, char const *s, size_t n);
 
 struct field {
 	char const *s;		/* all its lines */
