@@ -10,7 +10,6 @@
 #include "send/outcome.h"
 #include "send/recipients.h"
 
-/* What an administrator wants of recipients, when none of them runs. */
 void
 wish_grant(struct active *a)
 {
@@ -35,9 +34,6 @@ wish_grant(struct active *a)
 	}
 }
 
-/* Starts once more, with those whom an administrator wants tried.  1; 0 there
- * are none.
- */
 int
 wish_start(struct send *s, struct active *a)
 {
