@@ -202,19 +202,20 @@ maildir_put(struct maildir *m, char const *s, size_t n)
 	return 1;
 }
 
-/* Never over an existing name.  Some network file systems know no hard links:
- * there the file is moved.
+/* Moves the file to its name in new/, never over an existing one.  Where
+ * that cannot be asked of a move (network file systems), by a link.
  */
 static int
 publish(struct maildir *m)
 {
-	if (linkat(m->tmpdir, m->tmp, m->newdir, m->name, 0) == 0)
+	if (syscall(SYS_renameat2, m->tmpdir, m->tmp, m->newdir, m->name,
+	    1 /* RENAME_NOREPLACE */) == 0)
 		return 1;
-	if (errno != EPERM && errno != EOPNOTSUPP && errno != ENOSYS &&
-	    errno != EMLINK)
+	if ((errno != EINVAL && errno != ENOSYS) ||
+	    linkat(m->tmpdir, m->tmp, m->newdir, m->name, 0) == -1)
 		return -1;
-	return syscall(SYS_renameat2, m->tmpdir, m->tmp, m->newdir, m->name,
-	    1 /* RENAME_NOREPLACE */) == 0 ? 1 : -1;
+	unlinkat(m->tmpdir, m->tmp, 0);
+	return 1;
 }
 
 /* Writes the contents to the disk, so that no name can get there before them:
@@ -270,7 +271,6 @@ maildir_commit(struct maildir *m)
 		maildir_abort(m);
 		return -1;
 	}
-	unlinkat(m->tmpdir, m->tmp, 0);
 	close_all(m);
 	return 1;
 }

@@ -1,10 +1,10 @@
 /* maildir: deliver one message into a Maildir, durably
  * (https://cr.yp.to/proto/maildir.html, with today's unique names).
  *
- * tmp/NAME is written, synced, linked to new/NAME, new/ is synced, tmp/NAME
- * removed: two syncs, no torn file is ever seen in new/, on any file system.
+ * tmp/NAME is written, synced, moved to new/NAME, new/ is synced: two syncs,
+ * no torn file is ever seen in new/, on any file system.
  * On ext4 and XFS the first is only waited for until the contents are written
- * (sync_file_range(2)), and the file itself is synced behind the link: their
+ * (sync_file_range(2)), and the file itself is synced behind the move: their
  * journals keep the order, and one flush of the disk does the work of two.
  * NAME is TIME.M<usec>P<pid>V<dev>I<inode>.HOST,S=<bytes>,W=<bytes>: size as
  * stored, and with each LF that has no CR before it counted as CRLF.

@@ -49,7 +49,7 @@ def inject(box, name, n, what):
 
 def test_killed_at_any_call_leaves_no_torn_message(box):
     where = points(box)
-    assert {"write", "fsync", "linkat", "unlinkat"} <= {name for name, _ in where}
+    assert {"write", "fsync", "renameat2"} <= {name for name, _ in where}
     delivered = 0
     for name, n in where:
         assert inject(box, name, n, "signal=KILL") == -9, (name, n)
@@ -72,8 +72,8 @@ def test_failing_call_loses_nothing_and_delivers_nothing_torn(box, error):
         empty(box)
 
 
-TWO_SYNCS = ["write", "fsync", "linkat", "fsync", "unlinkat", "write"]
-ONE_SYNC = ["write", "sync_file_range", "linkat", "fsync", "unlinkat", "write"]
+TWO_SYNCS = ["write", "fsync", "renameat2", "fsync", "write"]
+ONE_SYNC = ["write", "sync_file_range", "renameat2", "fsync", "write"]
 
 
 def order(box, where=None):
@@ -82,7 +82,7 @@ def order(box, where=None):
     assert box.deliver(before=["strace", "-y", "-o", str(trace)]).returncode == 0
     text = trace.read_text()
     calls = [c for c in re.findall(r"^(\w+)\(", text, re.M)
-             if c in ("write", "fsync", "sync_file_range", "linkat", "unlinkat")]
+             if c in ("write", "fsync", "sync_file_range", "renameat2", "linkat", "unlinkat")]
     return calls, re.findall(r"^fsync\(\d+<(.*)>\)", text, re.M)[-1]
 
 
@@ -104,13 +104,13 @@ def on(kind, box):
 
 
 @pytest.mark.parametrize("kind, calls, last", [
-    ("ext4", ONE_SYNC, "tmp/"), ("xfs", ONE_SYNC, "tmp/"), ("btrfs", TWO_SYNCS, "new")])
+    ("ext4", ONE_SYNC, "/new/.+"), ("xfs", ONE_SYNC, "/new/.+"), ("btrfs", TWO_SYNCS, "/new")])
 def test_syncs_of_a_file_system_come_before_success(box, kind, calls, last):
     if not os.path.exists("/dev/loop-control"):
         pytest.skip("no loop devices here")
     with on(kind, box):
         found, synced = order(box)
-        assert found == calls and last in synced
+        assert found == calls and re.search(f"{last}$", synced)
         (box.suite / "control/strictsync").write_text("1\n")
         found, synced = order(box)
         assert found == TWO_SYNCS and synced.endswith("/new")
@@ -123,8 +123,18 @@ def test_where_contents_cannot_be_written_in_order_there_are_two_syncs(box):
     assert box.deliver(before=["strace", "-o", str(trace), "-e",
                                "inject=sync_file_range:error=ENOSYS"]).returncode == 0
     calls = [c for c in re.findall(r"^(\w+)\(", trace.read_text(), re.M)
-             if c in ("write", "fsync", "linkat", "unlinkat")]
+             if c in ("write", "fsync", "renameat2", "linkat", "unlinkat")]
     assert calls == TWO_SYNCS
+
+
+@pytest.mark.parametrize("error", ["EINVAL", "ENOSYS"])
+def test_where_a_move_cannot_spare_a_file_there_is_a_link(box, error):
+    trace = box.out / "trace"
+    assert box.deliver(before=["strace", "-o", str(trace), "-e",
+                               f"inject=renameat2:error={error}"]).returncode == 0
+    calls = re.findall(r"^(linkat|unlinkat)\(", trace.read_text(), re.M)
+    assert calls == ["linkat", "unlinkat"]
+    assert [f.read_bytes() for f in box.new()] == [WHOLE] and not [*box.maildir.glob("tmp/*")]
 
 
 @pytest.mark.parametrize("part", ["Maildir", "Maildir/tmp", "Maildir/new"])
