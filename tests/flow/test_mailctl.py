@@ -1,5 +1,7 @@
 import os
 import re
+import socket
+import ssl
 import subprocess
 
 import pytest
@@ -40,13 +42,106 @@ def test_services_run_and_obey_under(own_suite, supervisor):
     assert re.search("^qmtpd +off$", r.stdout, re.M)
     assert not suites.answers("127.0.0.1", own_suite.smtp_port)
 
-    assert mailctl(own_suite, "start").returncode == 0
-    own_suite.ready()
+    assert own_suite.run("mailctl", "start") == ""
     deliver(own_suite, "second")
 
-    assert mailctl(own_suite, "restart").returncode == 0
-    own_suite.ready()
-    deliver(own_suite, "third")
+    for i in range(3):
+        assert own_suite.run("mailctl", "restart") == ""
+        tls(own_suite)
+        deliver(own_suite, f"restarted {i}")
+
+
+def tls(suite):
+    context = ssl.create_default_context(cadata=suites.certificate())
+    with suite.smtp() as s:
+        s._host = suites.HOST
+        s.starttls(context=context)
+        return s.ehlo()[0] == 250
+
+
+def connect(suite, path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.connect(str(suite.home / "socket" / path))
+    return True
+
+
+AT_ONCE = {
+    "queued": lambda s: connect(s, "queue/queued"),
+    "authd": lambda s: connect(s, "auth/authd"),
+    "tlsd": lambda s: connect(s, "tls/tlsd"),
+    "dkimd": lambda s: connect(s, "dkim/dkimd"),
+    "dmarcd": lambda s: connect(s, "dmarc/dmarcd"),
+    "send": lambda s: connect(s, "send/send"),
+    "smtpd": lambda s: suites.answers("127.0.0.1", s.smtp_port),
+    "pop3": lambda s: suites.answers("127.0.0.1", s.pop3_port),
+}
+
+
+def change_run(suite, service, old, new):
+    run = suite.home / "service" / service / "run"
+    text = run.read_text()
+    assert old in text
+    run.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize("service", AT_ONCE)
+def test_restart_and_start_wait_for_one_that_is_slow(own_suite, service):
+    (own_suite.home / "service/dmarcd/down").unlink()
+    own_suite.run("dkimkey", "example.com")
+    own_suite.start(wait=False)
+    assert own_suite.run("mailctl", "start") == ""
+    change_run(own_suite, service, "exec confine", "sleep 2\nexec confine")
+    before = mailctl(own_suite, "stat").stdout
+    assert own_suite.run("mailctl", "restart") == ""
+    assert AT_ONCE[service](own_suite)
+    pid = re.compile(rf"^{service} +up .* pid (\d+)$", re.M)
+    assert pid.search(before)[1] != pid.search(own_suite.run("mailctl", "stat"))[1]
+
+    own_suite.run("mailctl", "stop")
+    assert own_suite.run("mailctl", "start") == ""
+    assert AT_ONCE[service](own_suite)
+
+
+def test_one_that_does_not_come_back_is_named(own_suite):
+    own_suite.start()
+    change_run(own_suite, "authd", "exec confine", "exec sleep 1000\nexec confine")
+    r = mailctl(own_suite, "restart")
+    assert (r.returncode, r.stderr) == (
+        111, "mailctl: authd: is up, but does not answer: mailctl logs authd\n")
+    assert AT_ONCE["smtpd"](own_suite)
+
+
+def test_restart_does_not_fail_for_a_delivery_that_lasts(own_suite):
+    fifo = own_suite.home / "fifo"
+    os.mkfifo(fifo)
+    fifo.chmod(0o666)
+    (own_suite.home / "alias/.qmail-slow").write_text(f"|read x <{fifo}\n")
+    own_suite.run("usersmake")
+    own_suite.start()
+    own_suite.send("carol@elsewhere.example", [f"slow@{suites.HOST}"], b"a: b\r\n\r\nc\r\n")
+    own_suite.wait_log("send", "starting delivery")
+    [before] = own_suite.named("send")
+    r = mailctl(own_suite, "restart")
+    assert (r.returncode, r.stderr) == (
+        0, "mailctl: send: starts anew when the deliveries under way have ended\n")
+    assert own_suite.named("send") == [before]
+    fifo.write_text("x\n")
+    suites.wait_until(lambda: own_suite.named("send") not in ([], [before]), 30, "new send")
+    deliver(own_suite, "afterwards")
+
+
+def test_tls_is_there_when_its_first_certificate_is_in_force(own_suite):
+    (own_suite.home / "tls/default.pem").unlink()
+    own_suite.start(wait=False)
+    assert own_suite.run("mailctl", "start") == ""
+    for _ in range(2):
+        with pytest.raises(OSError):
+            AT_ONCE["tlsd"](own_suite)
+        own_suite.put_certificate("default", suites.certificate())
+        assert own_suite.run("mailctl", "tls") == ""
+        assert tls(own_suite)
+        (own_suite.home / "tls/default.pem").unlink()
+        assert own_suite.run("mailctl", "restart") == ""
 
 
 def test_reload_and_doqueue_reach_send(own_suite):
@@ -95,6 +190,11 @@ def test_start_waits_for_a_supervisor_that_is_late(own_suite):
     (new / "run").chmod(0o755)
     assert suite.run("mailctl", "start") == ""
     assert re.search("^new +up ", suite.run("mailctl", "stat"), re.M)
+
+
+def test_restart_without_a_supervisor_says_so(own_suite):
+    r = mailctl(own_suite, "restart")
+    assert (r.returncode, r.stderr) == (111, "mailctl: no supervisor is running\n")
 
 
 def test_stat_without_a_supervisor_says_so(own_suite):
