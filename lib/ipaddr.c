@@ -2,8 +2,10 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <stdio.h>
 #include <string.h>
+
+#include <skalibs/fmtscan.h>
+#include <skalibs/types.h>
 
 static unsigned char const mapped[12] = { [10] = 0xff, [11] = 0xff };
 
@@ -63,21 +65,27 @@ ipaddr_fmt(char *out, struct ipaddr const *a)
 	unsigned int g[8], i, at, len;
 	size_t n = 0;
 
-	if (ipaddr_is4(a))
-		return snprintf(out, IPADDR_FMT, "%d.%d.%d.%d",
-		    a->b[12], a->b[13], a->b[14], a->b[15]);
+	if (ipaddr_is4(a)) {
+		n = ip4_fmt(out, (char const *)a->b + 12);
+		out[n] = 0;
+		return n;
+	}
 	for (i = 0; i < 8; i++)
 		g[i] = a->b[2 * i] << 8 | a->b[2 * i + 1];
 	at = longest_zeros(g, &len);
 	for (i = 0; i < 8; i++) {
 		if (i == at) {
 			i += len - 1;
-			n += snprintf(out + n, IPADDR_FMT - n, i == 7 ?
-			    "::" : ":");
+			out[n++] = ':';
+			if (i == 7)
+				out[n++] = ':';
 			continue;
 		}
-		n += snprintf(out + n, IPADDR_FMT - n, i ? ":%x" : "%x", g[i]);
+		if (i)
+			out[n++] = ':';
+		n += uint_xfmt(out + n, g[i]);
 	}
+	out[n] = 0;
 	return n;
 }
 

@@ -1,9 +1,10 @@
 #include "rules/connenv.h"
 
 #include <net/if.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <skalibs/types.h>
 
 static char const *const ours[] = {
 	"PROTO", "TCPLOCALIP", "TCPLOCALPORT", "TCPLOCALHOST", "TCPREMOTEIP",
@@ -67,13 +68,16 @@ make_room(struct connenv *e, size_t extra)
 static void
 put(struct connenv *e, char const *name, char const *value)
 {
-	size_t left = sizeof e->text - e->used;
-	int n = snprintf(e->text + e->used, left, "%s=%s", name, value);
+	size_t n = strlen(name), len = strlen(value) + 1;
+	char *s = e->text + e->used;
 
-	if (n < 0 || (size_t)n >= left)
+	if (n + 1 + len > sizeof e->text - e->used)
 		return;
-	e->all[e->n++] = e->text + e->used;
-	e->used += n + 1;
+	memcpy(s, name, n);
+	s[n] = '=';
+	memcpy(s + n + 1, value, len);
+	e->all[e->n++] = s;
+	e->used += n + 1 + len;
 }
 
 /* Both forms of an address: dotted quad in TCP, mapped in TCP6. */
@@ -81,22 +85,21 @@ static void
 put_address(struct connenv *e, char const *name, char const *name6,
     struct ipaddr const *a)
 {
-	char text[IPADDR_FMT], text6[8 + IPADDR_FMT];
+	enum { MAPPED = 7 };
+	char text[MAPPED + IPADDR_FMT] = "::ffff:";
 
-	ipaddr_fmt(text, a);
-	put(e, name, text);
-	snprintf(text6, sizeof text6, ipaddr_is4(a) ? "::ffff:%s" : "%s",
-	    text);
-	put(e, name6, text6);
+	ipaddr_fmt(text + MAPPED, a);
+	put(e, name, text + MAPPED);
+	put(e, name6, ipaddr_is4(a) ? text : text + MAPPED);
 }
 
 static void
 put_port(struct connenv *e, char const *name, char const *name6,
     unsigned int port)
 {
-	char text[8];
+	char text[UINT_FMT];
 
-	snprintf(text, sizeof text, "%u", port);
+	text[uint_fmt(text, port)] = 0;
 	put(e, name, text);
 	put(e, name6, text);
 }

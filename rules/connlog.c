@@ -1,11 +1,10 @@
 #include "rules/connlog.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <skalibs/strerr.h>
+#include <skalibs/types.h>
 
 #include "lib/limits.h"
 #include "rules/connenv.h"
@@ -38,22 +37,33 @@ connlog_init(enum connlog_level level, char const *localhost)
 		set_localhost(localhost);
 }
 
-static void __attribute__((format(printf, 1, 2)))
-put(char const *format, ...)
+/* One line of these pieces.  Not by printf: that was most of what listen
+ * itself does for a connection. */
+#define put(...) put_all((char const *const[]){ __VA_ARGS__, "\n", 0 })
+
+static void
+put_all(char const *const *s)
 {
-	enum { LONGEST = 1024 };
-	va_list args;
-	int n;
+	enum { LONGEST = 1024 };	/* a host's name of 255, and what is
+					 * ours */
+	size_t n;
 
 	if (lines.level < CONNLOG_ALL)
 		return;
 	if (sizeof lines.text - lines.used < LONGEST)
 		connlog_flush();
-	va_start(args, format);
-	n = vsnprintf(lines.text + lines.used, LONGEST, format, args);
-	va_end(args);
-	if (n > 0 && n < LONGEST)
+	for (; *s; s++) {	/* cut rather than too long */
+		n = strnlen(*s, sizeof lines.text - lines.used);
+		memcpy(lines.text + lines.used, *s, n);
 		lines.used += n;
+	}
+}
+
+static char *
+number(char *out, uint64_t u)
+{
+	out[uint64_fmt(out, u)] = 0;
+	return out;
 }
 
 static char *
@@ -77,28 +87,34 @@ put_decision(char const *what, pid_t pid, struct connection const *c,
     char const *tail)
 {
 	char local[IPADDR_FMT + 2], remote[IPADDR_FMT + 2];
+	char local_port[UINT64_FMT], remote_port[UINT64_FMT];
+	char process[UINT64_FMT];
 
-	put("listen: %s %ld %s:%s:%u :%s::%u session=%s%s%s\n", what,
-	    (long)pid, lines.localhost, bracketed(local, &c->local),
-	    c->local_port, bracketed(remote, &c->remote), c->remote_port,
-	    c->session, *tail ? " " : "", tail);
+	put("listen: ", what, " ", number(process, pid),
+	    " ", lines.localhost, ":", bracketed(local, &c->local),
+	    ":", number(local_port, c->local_port),
+	    " :", bracketed(remote, &c->remote),
+	    "::", number(remote_port, c->remote_port),
+	    " session=", c->session, *tail ? " " : "", tail);
 }
 
 void
 connlog_status(unsigned int n, unsigned int limit)
 {
-	put("listen: status: %u/%u\n", n, limit);
+	char now[UINT64_FMT], most[UINT64_FMT];
+
+	put("listen: status: ", number(now, n), "/", number(most, limit));
 }
 
 void
 connlog_ok(pid_t pid, struct connection const *c)
 {
-	char remote[IPADDR_FMT];
+	char remote[IPADDR_FMT], process[UINT64_FMT];
 
 	if (lines.level < CONNLOG_ALL)
 		return;
 	ipaddr_fmt(remote, &c->remote);
-	put("listen: pid %ld from %s\n", (long)pid, remote);
+	put("listen: pid ", number(process, pid), " from ", remote);
 	put_decision("ok", pid, c, "");
 }
 
@@ -112,7 +128,10 @@ connlog_deny(struct connection const *c, char const *reason)
 void
 connlog_end(pid_t pid, int status)
 {
-	put("listen: end %ld status %d\n", (long)pid, status);
+	char process[UINT64_FMT], code[UINT64_FMT];
+
+	put("listen: end ", number(process, pid),
+	    " status ", number(code, status));
 }
 
 void

@@ -1,9 +1,10 @@
 #include "rules/rule.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <skalibs/types.h>
 
 #include "lib/ipaddr.h"
 
@@ -97,17 +98,19 @@ try_key(struct lookup *l, char const *a, char const *b, char const *c)
 static int
 try_cidr(struct lookup *l, struct ipaddr const *a, unsigned int bits)
 {
-	char text[IPADDR_FMT], length[8];
+	char text[IPADDR_FMT + 4];
 	struct ipaddr net = *a;
 	unsigned char const *lengths = l->index +
 	    (ipaddr_is4(a) ? RULE_INDEX4 : RULE_INDEX6);
+	size_t n;
 
 	if (!(lengths[bits / 8] >> bits % 8 & 1))
 		return 0;
 	ipaddr_mask(&net, bits);
-	ipaddr_fmt(text, &net);
-	snprintf(length, sizeof length, "/%u", bits);
-	return try_key(l, text, length, "");
+	n = ipaddr_fmt(text, &net);
+	text[n++] = '/';
+	text[n + uint_fmt(text + n, bits)] = 0;
+	return try_key(l, text, "", "");
 }
 
 /* The prefix of so many whole components: "10.1." or "2001:db8:". */
@@ -115,13 +118,16 @@ static int
 try_prefix(struct lookup *l, struct ipaddr const *a, unsigned int parts)
 {
 	char text[IPADDR_FMT];
-	unsigned int i, n = 0;
+	int four = ipaddr_is4(a);
+	unsigned int i;
+	size_t n = 0;
 
-	for (i = 0; i < parts; i++)
-		n += ipaddr_is4(a) ?
-		    snprintf(text + n, sizeof text - n, "%d.", a->b[12 + i]) :
-		    snprintf(text + n, sizeof text - n, "%x:",
-		    a->b[2 * i] << 8 | a->b[2 * i + 1]);
+	for (i = 0; i < parts; i++) {
+		n += four ? uint_fmt(text + n, a->b[12 + i]) :
+		    uint_xfmt(text + n, a->b[2 * i] << 8 | a->b[2 * i + 1]);
+		text[n++] = four ? '.' : ':';
+	}
+	text[n] = 0;
 	return try_key(l, text, "", "");
 }
 
