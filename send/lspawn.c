@@ -1,9 +1,9 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,7 +26,8 @@
 enum {
 	RECORD = 4096,		/* what getpw may print */
 	LOOKUP_SECONDS = 60,	/* before getpw is killed */
-	DEFAULT_MAX = 8192	/* control/defaultdelivery */
+	DEFAULT_MAX = 8192,	/* control/defaultdelivery */
+	EVENTS = 64
 };
 
 struct request {
@@ -53,8 +54,24 @@ struct spawner {
 	stralloc defaultdelivery;
 	int given;		/* as an argument: not read from control/ */
 	uint64_t read_at, now;
+	int signals;
 	int closed;		/* send is gone */
 };
+
+static int
+watch(struct spawner *s, int fd)
+{
+	struct epoll_event e = { .events = EPOLLIN, .data.fd = fd };
+
+	return epoll_ctl(s->pool.wake, EPOLL_CTL_ADD, fd, &e);
+}
+
+/* To close it is not enough: a child may still have it, until its exec. */
+static void
+unwatch(struct spawner *s, int fd)
+{
+	epoll_ctl(s->pool.wake, EPOLL_CTL_DEL, fd, 0);
+}
 
 static void
 report(uint64_t number, char const *text)
@@ -187,7 +204,7 @@ ask_getpw(struct spawner *s, struct request *r)
 		return;
 	}
 	r->local.len--;
-	l->pid = fork();
+	l->pid = watch(s, fd[0]) == -1 ? -1 : fork();
 	if (l->pid == 0)
 		getpw_child(&s->nobody, r->local.s, fd[1]);
 	close(fd[1]);
@@ -258,14 +275,16 @@ read_jobs(struct spawner *s)
 	size_t n;
 	int fd, r = packet_recv(0, packet, sizeof packet, &n, &fd);
 
-	if (r == 1)
+	if (r == 1) {
 		take_job(s, packet, n, fd);
-	else
+	} else {
 		s->closed = 1;
+		unwatch(s, 0);
+	}
 }
 
 static void
-read_lookup(struct lookup *l)
+read_lookup(struct spawner *s, struct lookup *l)
 {
 	ssize_t r = read(l->out, l->record + l->n, sizeof l->record - l->n);
 
@@ -274,6 +293,7 @@ read_lookup(struct lookup *l)
 	/* a record that fills the buffer is none of getpw's */
 	if (r == 0 || l->n == sizeof l->record ||
 	    (r == -1 && errno != EAGAIN && errno != EINTR)) {
+		unwatch(s, l->out);
 		close(l->out);
 		l->out = -1;
 	}
@@ -346,82 +366,58 @@ read_answer(struct spawner *s, struct worker *w)
 		report(number, text);
 }
 
-/* Grows as the pool does. */
-static struct pollfd *
-poll_room(size_t n)
-{
-	static struct pollfd *p;
-	static size_t room;
-
-	if (n > room) {
-		struct pollfd *more = realloc(p, n * 2 * sizeof *p);
-
-		if (!more)
-			strerr_diefu1sys(EXIT_TEMP, "allocate memory");
-		p = more;
-		room = n * 2;
-	}
-	return p;
-}
-
-enum { ON_SEND, ON_SIGNAL, ON_WORKERS };
-
-static size_t
-fill(struct spawner *s, int signals, struct pollfd **out)
-{
-	struct lookup *l;
-	struct pollfd *p;
-	size_t n = ON_WORKERS + s->pool.n, i;
-
-	for (l = s->lookups; l; l = l->next)
-		n++;
-	p = poll_room(n);
-	for (i = 0; i < n; i++)
-		p[i].events = POLLIN;
-	p[ON_SEND].fd = s->closed ? -1 : 0;
-	p[ON_SIGNAL].fd = signals;
-	for (i = 0; i < s->pool.n; i++)
-		p[ON_WORKERS + i].fd = s->pool.w[i].sock;
-	for (l = s->lookups, i += ON_WORKERS; l; l = l->next)
-		p[i++].fd = l->out;
-	*out = p;
-	return n;
-}
-
 static void
-react(struct spawner *s, struct pollfd const *p, size_t workers)
+hear(struct spawner *s, int fd)
 {
-	struct lookup *l;
-	size_t i;
+	struct worker *w = pool_worker(&s->pool, fd);
+	struct lookup *l = s->lookups;
 
-	for (i = 0; i < workers; i++)
-		if (p[ON_WORKERS + i].revents)
-			read_answer(s, &s->pool.w[i]);
-	for (l = s->lookups, i += ON_WORKERS; l; l = l->next)
-		if (p[i++].revents)
-			read_lookup(l);
-	if (p[ON_SIGNAL].revents)
+	if (w) {
+		read_answer(s, w);
+		return;
+	}
+	while (l && l->out != fd)
+		l = l->next;
+	if (l)
+		read_lookup(s, l);
+}
+
+/* Who has spoken first: what the rest closes and opens may have their
+ * descriptors' numbers.
+ */
+static void
+react(struct spawner *s, struct epoll_event const *e, int n)
+{
+	int i, children = 0, jobs = 0;
+
+	for (i = 0; i < n; i++) {
+		if (e[i].data.fd == 0)
+			jobs = 1;
+		else if (e[i].data.fd == s->signals)
+			children = 1;
+		else
+			hear(s, e[i].data.fd);
+	}
+	if (children)
 		reap(s);
 	finish_lookups(s);
-	if (p[ON_SEND].revents)
+	if (jobs)
 		read_jobs(s);
 }
 
 static void
-loop(struct spawner *s, int signals)
+loop(struct spawner *s)
 {
-	while (!s->closed || s->pool.busy || s->lookups) {
-		struct pollfd *p;
-		size_t n, workers = s->pool.n;
+	struct epoll_event e[EVENTS];
 
-		n = fill(s, signals, &p);
-		if (poll(p, n, POOL_SECONDS * 1000) == -1) {
-			if (errno == EINTR)
-				continue;	/* revents are old ones */
-			strerr_diefu1sys(EXIT_TEMP, "poll");
-		}
+	while (!s->closed || s->pool.busy || s->lookups) {
+		int n = epoll_wait(s->pool.wake, e, EVENTS,
+		    POOL_SECONDS * 1000);
+
+		if (n == -1 && errno != EINTR)
+			strerr_diefu1sys(EXIT_TEMP, "wait for jobs");
 		s->now = clock_seconds();
-		react(s, p, workers);
+		react(s, e, n);
 		pool_tidy(&s->pool, s->now, s->closed);
 	}
 }
@@ -465,6 +461,11 @@ main(int argc, char const *const *argv)
 			strerr_diefu1sys(EXIT_TEMP, "allocate memory");
 	}
 	s.pool.argv = local;
-	loop(&s, catch_children());
+	s.pool.wake = epoll_create1(EPOLL_CLOEXEC);
+	s.signals = catch_children();
+	if (s.pool.wake == -1 || watch(&s, s.signals) == -1 ||
+	    watch(&s, 0) == -1)
+		strerr_diefu1sys(EXIT_TEMP, "wait for jobs");
+	loop(&s);
 	return EXIT_DONE;
 }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -76,11 +77,14 @@ run(char const *const *argv, struct role const *as, int sock)
 static int
 launch(struct pool *p, struct worker *w, struct role const *as)
 {
+	struct epoll_event e = { .events = EPOLLIN };
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == -1)
 		return -1;
-	w->pid = fork();
+	e.data.fd = pair[0];
+	w->pid = epoll_ctl(p->wake, EPOLL_CTL_ADD, pair[0], &e) == -1 ? -1 :
+	    fork();
 	if (w->pid == 0)
 		run(p->argv, as, pair[1]);
 	close(pair[1]);
@@ -100,6 +104,8 @@ end(struct pool *p, struct worker *w)
 	if (w->busy)
 		p->busy--;
 	w->busy = 0;
+	/* a child that has not come to its exec has the socket too */
+	epoll_ctl(p->wake, EPOLL_CTL_DEL, w->sock, 0);
 	close(w->sock);
 	w->sock = -1;
 }
@@ -136,6 +142,17 @@ pool_give(struct pool *p, struct role const *as, stralloc const *key,
 	if (!w || !stralloc_copy(&w->key, key) || launch(p, w, as) == -1)
 		return -1;
 	return give(p, w, packet, fd, number);
+}
+
+struct worker *
+pool_worker(struct pool *p, int sock)
+{
+	size_t i;
+
+	for (i = 0; i < p->n; i++)
+		if (p->w[i].sock == sock)
+			return &p->w[i];
+	return 0;
 }
 
 int

@@ -33,16 +33,21 @@ struct worker {
 
 struct pool {
 	char const *const *argv;
+	int wake;		/* an epoll of the caller's: told of each
+				 * socket, as data.fd */
 	struct worker *w;
 	size_t n, busy;
 };
-#define POOL_ZERO { 0, 0, 0, 0 }
+#define POOL_ZERO { 0, -1, 0, 0, 0 }
 
 /* Gives a job to a worker of that user and key, a new one if none is idle.
  * 1; -1 with errno: it runs nowhere.
  */
 extern int pool_give(struct pool *p, struct role const *as, stralloc const *key,
     stralloc const *packet, int fd, uint64_t number);
+
+/* Whose socket it is; 0 nobody's. */
+extern struct worker *pool_worker(struct pool *p, int sock);
 
 /* The answer of one that is busy: 1, *text a letter and a text, valid until
  * the next call; 0 it is gone, and the job with it.  It is idle, or freed,

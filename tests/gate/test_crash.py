@@ -16,7 +16,7 @@ ALWAYS = {
     "send": [("recvmsg", 2, "KILL"), ("sendmsg", 3, "KILL"), ("openat", 66, "EMFILE"),
              ("mmap", 3, "EINTR")],
     "lspawn": [("sendmsg", 7, "ENOMEM"), ("recvmsg", 2, "KILL"), ("fork", 1, "ENOMEM"),
-               ("poll", 5, "EINTR")],
+               ("epoll_pwait", 5, "EINTR")],
     "local": [("fsync", 1, "EIO"), ("fsync", 2, "KILL"), ("renameat2", 1, "KILL"),
               ("sync_file_range", 1, "EIO"), ("write", 1, "ENOSPC"), ("sendmsg", 1, "KILL")],
     "rspawn": [("recvmsg", 3, "KILL"), ("sendmsg", 2, "KILL"), ("sendmsg", 6, "ENOMEM"),
