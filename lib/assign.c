@@ -54,16 +54,16 @@ lookup(int fd, char const *key, size_t keylen, stralloc *value,
     size_t *matched)
 {
 	stralloc ends = STRALLOC_ZERO;
-	size_t i;
-	int r = cdbfile_read(fd, "", 0, &ends) == -1 ? -1 : 0;
+	size_t i = keylen;
+	int r = cdbfile_read(fd, key, i, value);
 
-	for (i = keylen; r == 0 && i; i--) {
-		if (i < keylen && i > 1 &&
-		    (!ends.len || !memchr(ends.s, key[i - 1], ends.len)))
-			continue;
-		r = cdbfile_read(fd, key, i, value);
-		*matched = i;
-	}
+	if (r == 0 && cdbfile_read(fd, "", 0, &ends) == -1)
+		r = -1;
+	while (r == 0 && --i)
+		if (i == 1 ||
+		    (ends.len && memchr(ends.s, key[i - 1], ends.len)))
+			r = cdbfile_read(fd, key, i, value);
+	*matched = i;
 	stralloc_free(&ends);
 	return r;
 }
