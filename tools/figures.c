@@ -23,7 +23,8 @@ char const *const figures_names[FIGURES] = {
 	"connections", "denied", "queued", "messages", "bytes", "recipients",
 	"refused", "viruses", "local-success", "local-deferral",
 	"local-failure", "remote-success", "remote-deferral",
-	"remote-failure", "bounces", "logins", "logins-refused"
+	"remote-failure", "bounces", "logins", "logins-refused",
+	"senders-accepted", "senders-refused", "senders-put-off"
 };
 
 int
@@ -35,6 +36,7 @@ figures_init(struct figures *f)
 	    tally_init(&f->destinations, NAMES) == -1 ||
 	    tally_init(&f->clients, NAMES) == -1 ||
 	    tally_init(&f->viruses, NAMES) == -1 ||
+	    tally_init(&f->authors, NAMES) == -1 ||
 	    tally_init(&f->open, MESSAGES) == -1 ||
 	    tally_init(&f->running, NAMES) == -1 ||
 	    tally_init(&f->domain, NAMES) == -1 ||
@@ -131,6 +133,26 @@ scanned(struct figures *f, uint64_t us, struct logevent const *e)
 	    logevent_is(&e->action, "quarantined") ||
 	    logevent_is(&e->action, "discarded"))
 		refuse(f, us, &r);
+}
+
+/* What is refused for it smtpd refuses, in a line of its own. */
+static void
+sender(struct figures *f, struct logevent const *e)
+{
+	enum logevent_result r;
+	unsigned int i;
+
+	for (i = 0; i < LOGEVENT_CHECKS; i++) {
+		r = logevent_result(&e->said[i]);
+		if (r != LOGEVENT_RESULTS)
+			f->said[i][r]++;
+	}
+	if (e->author.n && logevent_result(&e->said[LOGEVENT_DMARC]) ==
+	    LOGEVENT_FAIL)
+		tally_add(&f->authors, e->author.s, e->author.n, 1);
+	f->count[logevent_is(&e->outcome, "accepted") ?
+	    FIGURE_SENDERS_ACCEPTED : logevent_is(&e->outcome, "refused") ?
+	    FIGURE_SENDERS_REFUSED : FIGURE_SENDERS_PUT_OFF]++;
 }
 
 /* The counters of a DNS list; 0: there are too many. */
@@ -271,6 +293,7 @@ count(struct figures *f, uint64_t us, struct logevent const *e)
 		break;
 	case LOGEVENT_REFUSED: refuse(f, us, e); break;
 	case LOGEVENT_CHECKED: checked(f, e); break;
+	case LOGEVENT_SENDER: sender(f, e); break;
 	case LOGEVENT_QUEUED: f->count[FIGURE_QUEUED]++; break;
 	case LOGEVENT_SCANNED: scanned(f, us, e); break;
 	case LOGEVENT_LOGIN:
@@ -310,6 +333,7 @@ figures_end(struct figures *f, uint64_t now)
 	tally_sort(&f->destinations);
 	tally_sort(&f->clients);
 	tally_sort(&f->viruses);
+	tally_sort(&f->authors);
 }
 
 static uint64_t
@@ -320,6 +344,13 @@ sum(uint64_t const *u, size_t n)
 	while (n--)
 		all += u[n];
 	return all;
+}
+
+uint64_t
+figures_checked(struct figures const *f)
+{
+	return f->count[FIGURE_SENDERS_ACCEPTED] +
+	    f->count[FIGURE_SENDERS_REFUSED] + f->count[FIGURE_SENDERS_PUT_OFF];
 }
 
 uint64_t
@@ -412,6 +443,10 @@ figures_save(struct figures const *f, stralloc *out)
 		if (save(out, "reason", f->reasons.entry[i].name,
 		    f->reasons.entry[i].n, f->reasons.entry[i].count, 1) == -1)
 			return -1;
+	for (i = 0; i < LOGEVENT_CHECKS; i++)
+		if (save(out, logevent_checks[i], "", 0, f->said[i],
+		    LOGEVENT_RESULTS) == -1)
+			return -1;
 	if (save_lists(f, out) == -1)
 		return -1;
 	for (i = 0; i < f->running.n; i++) {
@@ -479,6 +514,7 @@ load_line(struct figures *f, char *s)
 	struct tally_entry *r;
 	struct logplace *p;
 	char *word = s;
+	size_t i;
 
 	s += strcspn(s, " ");
 	if (*s)
@@ -489,6 +525,9 @@ load_line(struct figures *f, char *s)
 		return numbers(s, f->delay, FIGURES_STEPS) != 0;
 	if (!strcmp(word, "seconds"))
 		return numbers(s, &f->seconds, 1) != 0;
+	for (i = 0; i < LOGEVENT_CHECKS; i++)
+		if (!strcmp(word, logevent_checks[i]))
+			return numbers(s, f->said[i], LOGEVENT_RESULTS) != 0;
 	if (!strcmp(word, "list"))
 		return load_list(f, s);
 	if (!strcmp(word, "reason")) {

@@ -33,6 +33,9 @@ enum figure {
 	FIGURE_BOUNCES,
 	FIGURE_LOGINS,
 	FIGURE_LOGINS_REFUSED,
+	FIGURE_SENDERS_ACCEPTED,	/* by dmarcq: what it has checked */
+	FIGURE_SENDERS_REFUSED,
+	FIGURE_SENDERS_PUT_OFF,
 	FIGURES
 };
 
@@ -61,7 +64,9 @@ struct figures {
 	uint64_t delay[FIGURES_STEPS];	/* until success: figures_delays */
 	uint64_t seconds;		/* all delays together */
 	uint64_t age[FIGURES_STEPS];	/* of what is left: figures_ages */
+	uint64_t said[LOGEVENT_CHECKS][LOGEVENT_RESULTS];	/* dmarcq */
 	struct tally reasons, senders, destinations, clients, viruses;
+	struct tally authors;		/* domains for which DMARC failed */
 	struct tally open;		/* messages; count[0]: birth */
 	struct tally running;		/* deliveries; id, remote */
 	struct tally domain;		/* delivery: where it goes */
@@ -80,6 +85,8 @@ extern char const *const figures_names[FIGURES];
 extern int figures_init(struct figures *f);	/* 1, -1 out of memory */
 extern void figures_event(struct figures *f, uint64_t us,
     struct logevent const *e);
+/* How many messages dmarcq has checked. */
+extern uint64_t figures_checked(struct figures const *f);
 /* Of a DNS list: how often it was asked; how many answers took a known time;
  * how many of these more than a second. */
 extern uint64_t figures_asked(struct figures_list const *l);

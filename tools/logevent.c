@@ -2,10 +2,27 @@
 
 #include <string.h>
 
+char const *const logevent_checks[LOGEVENT_CHECKS] = { "spf", "dkim", "dmarc" };
+char const *const logevent_results[LOGEVENT_RESULTS] = {
+	"pass", "fail", "softfail", "neutral", "policy", "none", "temperror",
+	"permerror"
+};
+
 int
 logevent_is(struct logtext const *t, char const *word)
 {
 	return t->n == strlen(word) && !memcmp(t->s, word, t->n);
+}
+
+enum logevent_result
+logevent_result(struct logtext const *t)
+{
+	unsigned int i;
+
+	for (i = 0; i < LOGEVENT_RESULTS; i++)
+		if (logevent_is(t, logevent_results[i]))
+			break;
+	return (enum logevent_result)i;
 }
 
 /* Takes prefix off *t. */
@@ -89,6 +106,10 @@ field(struct logevent *e, struct logtext name, struct logtext value)
 		e->reason = value;
 	else if (logevent_is(&name, "virus"))
 		e->virus = value;
+	else if (logevent_is(&name, "author"))
+		e->author = value;
+	else if (logevent_is(&name, "action"))
+		e->outcome = value;
 	else if (logevent_is(&name, "id"))
 		(void)number(&value, &e->id);
 	else if (logevent_is(&name, "size"))
@@ -108,6 +129,9 @@ field(struct logevent *e, struct logtext name, struct logtext value)
 	for (i = 0; i < sizeof actions / sizeof *actions; i++)
 		if (!e->reason.n && logevent_is(&name, actions[i]))
 			e->reason = value;
+	for (i = 0; i < LOGEVENT_CHECKS; i++)
+		if (logevent_is(&name, logevent_checks[i]))
+			e->said[i] = value;
 }
 
 /* level: event name=value ... */
@@ -165,6 +189,9 @@ of_ours(struct logevent *e)
 	if (logevent_is(&e->program, "queued")) {
 		if (logevent_is(&e->action, "queued") && e->id)
 			e->kind = LOGEVENT_QUEUED;
+	} else if (logevent_is(&e->program, "dmarcq")) {
+		if (logevent_is(&e->action, "checked"))
+			e->kind = LOGEVENT_SENDER;
 	} else if (logevent_is(&e->program, "scanq")) {
 		if (e->virus.n)
 			e->kind = LOGEVENT_SCANNED;

@@ -19,6 +19,7 @@ enum logevent_kind {
 	LOGEVENT_REFUSED,	/* smtpd, rblcheck, rblsmtpd: ip, reason */
 	LOGEVENT_CHECKED,	/* rblcheck, namecheck: text: answers of lists,
 				 * for logevent_answer */
+	LOGEVENT_SENDER,	/* dmarcq: outcome, ip, from, author, said */
 	LOGEVENT_QUEUED,	/* queued: id, session, from, size, number */
 	LOGEVENT_SCANNED,	/* scanq, simscan: action, virus, reason */
 	LOGEVENT_LOGIN,		/* authd: user, ip, action */
@@ -31,6 +32,19 @@ enum logevent_kind {
 	LOGEVENT_STATUS		/* send, listen: how many are under way */
 };
 
+/* What can be checked of a sender, and how that ends. */
+enum logevent_check {
+	LOGEVENT_SPF, LOGEVENT_DKIM, LOGEVENT_DMARC, LOGEVENT_CHECKS
+};
+enum logevent_result {
+	LOGEVENT_PASS, LOGEVENT_FAIL, LOGEVENT_SOFTFAIL, LOGEVENT_NEUTRAL,
+	LOGEVENT_POLICY, LOGEVENT_NONE, LOGEVENT_TEMPERROR,
+	LOGEVENT_PERMERROR, LOGEVENT_RESULTS
+};
+
+extern char const *const logevent_checks[LOGEVENT_CHECKS];
+extern char const *const logevent_results[LOGEVENT_RESULTS];
+
 struct logtext {
 	char const *s;
 	size_t n;
@@ -39,7 +53,8 @@ struct logtext {
 struct logevent {
 	enum logevent_kind kind;
 	struct logtext program, level, session, ip, from, to, user, reason;
-	struct logtext action, virus, text;
+	struct logtext action, virus, text, author, outcome;
+	struct logtext said[LOGEVENT_CHECKS];
 	int has_from;
 	int remote;
 	char verdict;
@@ -52,6 +67,9 @@ struct logevent {
 extern int logevent_parse(char const *s, size_t n, struct logevent *out);
 
 extern int logevent_is(struct logtext const *t, char const *word);
+
+/* LOGEVENT_RESULTS: another word. */
+extern enum logevent_result logevent_result(struct logtext const *t);
 
 /* What a DNS list has said. */
 enum logevent_said {

@@ -360,6 +360,54 @@ put_lists(stralloc *out, struct figures const *f)
 	return put(out, "</table></section>\n");
 }
 
+/* ---- senders, as dmarcq has checked them */
+
+static int
+put_check(stralloc *out, char const *name, uint64_t const *said)
+{
+	char fmt[32];
+	size_t i;
+
+	if (put(out, "<tr><th>%s</th>", name) == -1)
+		return -1;
+	for (i = 0; i < LOGEVENT_RESULTS; i++)
+		if (put(out, "<td>%s</td>", grouped(fmt, said[i])) == -1)
+			return -1;
+	return put(out, "</tr>\n");
+}
+
+static int
+put_senders(stralloc *out, struct figures const *f)
+{
+	static char const *const name[LOGEVENT_CHECKS] = {
+		"SPF", "DKIM", "DMARC"
+	};
+	char refused[32], put_off[32];
+	size_t i;
+
+	if (!figures_checked(f))
+		return 1;
+	if (put(out, "<section class=\"wide\"><h2>Senders checked"
+	    "<span class=\"key\">refused by control/dmarcpolicy: %s, "
+	    "put off: %s"
+	    "</span></h2>\n<table><tr><th>check</th>",
+	    grouped(refused, f->count[FIGURE_SENDERS_REFUSED]),
+	    grouped(put_off, f->count[FIGURE_SENDERS_PUT_OFF])) == -1)
+		return -1;
+	for (i = 0; i < LOGEVENT_RESULTS; i++)
+		if (put(out, "<td>%s</td>", logevent_results[i]) == -1)
+			return -1;
+	if (put(out, "</tr>\n") == -1)
+		return -1;
+	for (i = 0; i < LOGEVENT_CHECKS; i++)
+		if (put_check(out, name[i], f->said[i]) == -1)
+			return -1;
+	if (put(out, "</table></section>\n") == -1)
+		return -1;
+	return put_rows(out, "Fail DMARC, by the author&#39;s domain",
+	    &f->authors, "bad");
+}
+
 /* ---- the page */
 
 static int
@@ -438,7 +486,7 @@ report_page(struct report const *r, stralloc *out)
 	    f->delay) == -1 ||
 	    put_steps(out, "Still in the queue, age up to", ages, f->age) ==
 	    -1 || put_rows(out, "Viruses", &f->viruses, "bad") == -1 ||
-	    put_lists(out, f) == -1)
+	    put_senders(out, f) == -1 || put_lists(out, f) == -1)
 		return -1;
 	return put(out, "</div>\n<footer>Made %s by mailreport from the "
 	    "logs.</footer></main></body></html>\n", r->made);

@@ -154,6 +154,43 @@ put_counts(stralloc *out, struct figures const *f)
 	return 1;
 }
 
+static char const *const checks[LOGEVENT_CHECKS] = {
+	"SPF", "DKIM", "DMARC"
+};
+
+/* What dmarcq has found.  Results that nothing had are left out. */
+static int
+put_senders(stralloc *out, struct figures const *f)
+{
+	unsigned int i, j;
+
+	if (!figures_checked(f))
+		return 1;
+	if (put(out, "\nSenders checked\n") == -1)
+		return -1;
+	for (i = 0; i < LOGEVENT_CHECKS; i++)
+		if (put(out, "%10s", checks[i]) == -1)
+			return -1;
+	if (put(out, "\n") == -1)
+		return -1;
+	for (j = 0; j < LOGEVENT_RESULTS; j++) {
+		uint64_t any = 0;
+
+		for (i = 0; i < LOGEVENT_CHECKS; i++)
+			any += f->said[i][j];
+		for (i = 0; any && i < LOGEVENT_CHECKS; i++)
+			if (put(out, "%10llu",
+			    (unsigned long long)f->said[i][j]) == -1)
+				return -1;
+		if (any && put(out, "  %s\n", logevent_results[j]) == -1)
+			return -1;
+	}
+	return put(out, "%10llu  refused by control/dmarcpolicy\n"
+	    "%10llu  put off\n",
+	    (unsigned long long)f->count[FIGURE_SENDERS_REFUSED],
+	    (unsigned long long)f->count[FIGURE_SENDERS_PUT_OFF]);
+}
+
 /* In the order in which they are asked. */
 static int
 put_lists(stralloc *out, struct figures const *f)
@@ -192,8 +229,9 @@ report_text(struct report const *r, stralloc *out)
 	    put_counts(out, f) == -1 || put_hours(out, f) == -1 ||
 	    put_top(out, "Refused, by reason", &f->reasons) == -1 ||
 	    put_top(out, "Refused, by client", &f->clients) == -1 ||
-	    put_lists(out, f) == -1 ||
-	    put_top(out, "Viruses", &f->viruses) == -1 ||
+	    put_lists(out, f) == -1 || put_senders(out, f) == -1 ||
+	    put_top(out, "Fail DMARC, by the author's domain",
+	    &f->authors) == -1 || put_top(out, "Viruses", &f->viruses) == -1 ||
 	    put_top(out, "Senders, by messages", &f->senders) == -1 ||
 	    put_top(out, "Destinations, by deliveries",
 	    &f->destinations) == -1 ||
@@ -337,6 +375,32 @@ put_delays(stralloc *out, struct figures const *f)
 }
 
 static int
+put_checks(stralloc *out, struct figures const *f)
+{
+	unsigned int i, j;
+
+	if (put_head(out, "sender_results_total",
+	    "What SPF, DKIM and DMARC said of messages.", "counter") == -1)
+		return -1;
+	for (i = 0; i < LOGEVENT_CHECKS; i++)
+		for (j = 0; j < LOGEVENT_RESULTS; j++)
+			if (put(out, "postern_sender_results_total"
+			    "{check=\"%s\",result=\"%s\"} %llu\n",
+			    logevent_checks[i], logevent_results[j],
+			    (unsigned long long)f->said[i][j]) == -1)
+				return -1;
+	if (put_head(out, "sender_checked_total",
+	    "Messages whose sender was checked, by outcome.", "counter") == -1)
+		return -1;
+	return put(out, "postern_sender_checked_total{outcome=\"accepted\"} "
+	    "%llu\npostern_sender_checked_total{outcome=\"refused\"} %llu\n"
+	    "postern_sender_checked_total{outcome=\"put off\"} %llu\n",
+	    (unsigned long long)f->count[FIGURE_SENDERS_ACCEPTED],
+	    (unsigned long long)f->count[FIGURE_SENDERS_REFUSED],
+	    (unsigned long long)f->count[FIGURE_SENDERS_PUT_OFF]);
+}
+
+static int
 put_answers(stralloc *out, struct figures const *f)
 {
 	static char const *const said[LOGEVENT_SAID] = {
@@ -402,8 +466,8 @@ int
 report_metrics(struct figures const *f, stralloc *out)
 {
 	if (put_counters(out, f) == -1 || put_deliveries(out, f) == -1 ||
-	    put_reasons(out, f) == -1 || put_answers(out, f) == -1 ||
-	    put_speeds(out, f) == -1)
+	    put_reasons(out, f) == -1 || put_checks(out, f) == -1 ||
+	    put_answers(out, f) == -1 || put_speeds(out, f) == -1)
 		return -1;
 	return put_delays(out, f);
 }

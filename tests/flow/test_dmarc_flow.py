@@ -101,6 +101,10 @@ def test_the_policy_decides_at_once(suite):
         with pytest.raises(smtplib.SMTPDataError) as e:
             suite.send("x@friend.example", ["alice@example.com"], wire(author("friend.example")), OUTSIDE)
         assert e.value.smtp_code == 554 and b"friend.example wants this refused" in e.value.smtp_error
+        suite.wait_log("smtpd", "action=refused author=friend.example")
+        report = suite.run("mailreport")
+        assert re.search("^ +1  refused by control/dmarcpolicy$", report, re.M)
+        assert re.search("Fail DMARC, by the author's domain\n(.+\n)* +1  friend.example\n", report)
         # who may relay, and whom the rules name, is not checked
         for source in "127.0.0.1", "127.3.3.3":
             suite.send("x@friend.example", ["bob@example.com"],

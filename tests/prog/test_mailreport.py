@@ -99,6 +99,73 @@ def test_without_lists_nothing_is_said_of_them(home, services):
     assert "DNS lists" not in run(home, "-d", "2024-02-28").stdout
 
 
+def test_without_dmarcq_nothing_is_said_of_senders(home, services, scratch):
+    traffic(services)
+    assert "Senders checked" not in run(home, "-d", "2024-02-28").stdout
+    run(home, "-d", "2024-02-28", "-o", scratch)
+    assert "DMARC" not in (scratch / "index.html").read_text()
+
+
+def check(s, t, spf, dkim, dmarc, action="accepted", author="bank.example", level="info"):
+    s.smtpd.line(t, f"dmarcq: {level}: checked session=s spf={spf} dkim={dkim} dmarc={dmarc} policy=reject "
+                 f"action={action} author={author} ip=192.0.2.7 from=<a@b.example> ms=9")
+
+
+def check_senders(s):
+    check(s, T + 1, "pass", "pass", "pass", author="good.example")
+    check(s, T + 2, "fail", "none", "fail", "refused")
+    check(s, T + 3, "softfail", "policy", "fail")
+    check(s, T + 4, "neutral", "fail", "fail", author="<b>.example")
+    check(s, T + 5, "temperror", "temperror", "temperror", "put\\x20off", level="warning")
+    check(s, T + 6, "none", "none", "permerror")
+    check(s, T - 5, "fail", "fail", "fail", "refused", author="earlier.example")    # the day before
+    s.smtpd.line(T + 7, "dmarcq: info: forged results renamed fields=2 ip=192.0.2.7")
+    s.done()
+
+
+RESULTS = {"pass": [1, 1, 1], "fail": [1, 1, 3], "softfail": [1, 0, 0], "neutral": [1, 0, 0], "policy": [0, 1, 0],
+           "none": [1, 2, 0], "temperror": [1, 1, 1], "permerror": [0, 0, 1]}
+
+
+def test_what_was_found_about_senders(home, services, scratch):
+    check_senders(services)
+    text = run(home, "-d", "2024-02-28").stdout
+    part = text.split("Senders checked\n")[1].split("\n\n")[0].splitlines()
+    assert part[0].split() == ["SPF", "DKIM", "DMARC"]
+    assert {l.split()[-1]: list(map(int, l.split()[:-1])) for l in part[1:-2]} == RESULTS
+    c = counts(text)
+    assert c["refused by control/dmarcpolicy"] == 1 and c["put off"] == 1 and c["refused"] == 0
+    worst = counts(text.split("Fail DMARC, by the author's domain\n")[1])
+    assert worst["bank.example"] == 2 and worst["<b>.example"] == 1
+    assert "good.example" not in text and "earlier.example" not in text
+
+    run(home, "-d", "2024-02-28", "-o", scratch)
+    page = (scratch / "index.html").read_text()
+    for i, name in enumerate(["SPF", "DKIM", "DMARC"]):
+        assert f"<tr><th>{name}</th>" + "".join(f"<td>{n[i]}</td>" for n in RESULTS.values()) + "</tr>" in page
+    assert "refused by control/dmarcpolicy: 1, put off: 1" in page
+    assert ">bank.example<" in page and "&#60;b&#62;.example" in page and "<b>.example" not in page
+    for p in re.findall(r"<svg .*?</svg>", page, re.S):
+        ET.fromstring(p)
+
+
+def test_results_that_none_had_are_left_out(home, services):
+    check(services, T, "pass", "none", "pass")
+    services.done()
+    text = run(home, "-d", "2024-02-28").stdout
+    assert "Senders checked" in text and "temperror" not in text and "Fail DMARC" not in text
+
+
+def test_many_authors_in_little_room(home, services):
+    for i in range(20000):
+        check(services, T + i, "fail", "fail", "fail", author=f"a{i}.example" if i % 4 else "bank.example")
+    services.done()
+    text = run(home, "-d", "2024-02-28").stdout
+    worst = text.split("Fail DMARC, by the author's domain\n")[1].split("\n\n")[0].splitlines()
+    assert worst[0].split() == ["5000", "bank.example"] and len(worst) == 10
+    assert len([k for k in metrics(home) if "bank" in k or ".example" in k]) == 0
+
+
 def test_hours_delays_and_ages(home, services):
     traffic(services)
     text = run(home, "-d", "2024-02-28").stdout
@@ -232,6 +299,18 @@ def test_counters_of_dns_lists_go_on(home, services):
         assert m['postern_dnsbl_answer_seconds_count{list="other.example"}'] == n
 
 
+def test_counters_of_senders_go_on(home, services):
+    for n in (1, 2):
+        check_senders(services)
+        m = metrics(home)
+        said = {r: [m['postern_sender_results_total{check="%s",result="%s"}' % (c, r)]
+                    for c in ("spf", "dkim", "dmarc")] for r in RESULTS}
+        # with the day before
+        assert said == {**{r: [n * i for i in v] for r, v in RESULTS.items()}, "fail": [2 * n, 2 * n, 4 * n]}
+        assert [m['postern_sender_checked_total{outcome="%s"}' % o] for o in ("accepted", "refused", "put off")] == [
+            4 * n, 2 * n, n]
+
+
 def test_more_lists_than_are_counted(home, services):
     for i in range(100):
         lists(services, T + i, f"not=l{i}.example/1ms")
@@ -256,6 +335,7 @@ def test_delivery_that_ends_in_the_next_reading(home, services):
 def test_metrics_format(home, services, scratch):
     traffic(services)
     ask_lists(services)
+    check_senders(services)
     out = scratch / "postern.prom"
     assert run(home, "--metrics", "-o", out).stdout == ""
     text = out.read_text()

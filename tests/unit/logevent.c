@@ -90,6 +90,28 @@ test_lists(void)
 }
 
 static void
+test_senders(void)
+{
+	ok(parse("dmarcq: info: checked session=65f1-3 spf=softfail "
+	    "dkim=none dmarc=fail policy=reject action=put\\x20off "
+	    "author=example.org ip=192.0.2.1 from=<a@example.org> ms=12") &&
+	    e.kind == LOGEVENT_SENDER && is(&e.author, "example.org") &&
+	    is(&e.outcome, "put\\x20off") &&
+	    logevent_result(&e.said[LOGEVENT_SPF]) == LOGEVENT_SOFTFAIL &&
+	    logevent_result(&e.said[LOGEVENT_DKIM]) == LOGEVENT_NONE &&
+	    logevent_result(&e.said[LOGEVENT_DMARC]) == LOGEVENT_FAIL,
+	    "a sender was checked");
+	ok(parse("dmarcq: warning: checked spf=perhaps dkim=passing") &&
+	    e.kind == LOGEVENT_SENDER &&
+	    logevent_result(&e.said[LOGEVENT_SPF]) == LOGEVENT_RESULTS &&
+	    logevent_result(&e.said[LOGEVENT_DKIM]) == LOGEVENT_RESULTS &&
+	    logevent_result(&e.said[LOGEVENT_DMARC]) == LOGEVENT_RESULTS,
+	    "results that are none");
+	ok(parse("dmarcq: info: forged results renamed fields=1 ip=::1") == 0 &&
+	    parse("dmarcd: info: checked spf=pass") == 0, "other lines");
+}
+
+static void
 test_send(void)
 {
 	ok(parse("info msg 5: bytes 235 from <x>y@z> qp 7 uid 993") &&
@@ -187,6 +209,7 @@ main(void)
 {
 	test_ours();
 	test_lists();
+	test_senders();
 	test_send();
 	test_others();
 	test_junk();
