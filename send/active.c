@@ -15,6 +15,7 @@
 #include "send/bouncer.h"
 #include "send/command.h"
 #include "send/dest.h"
+#include "send/halt.h"
 #include "send/line.h"
 #include "send/outcome.h"
 #include "send/recipients.h"
@@ -217,6 +218,8 @@ reschedule(struct send *s, struct active *a)
 	for (c = 0; c < CHANNELS; c++)
 		if (!left[c])
 			m->next[c] = TABLE_NEVER;
+		else if (left[c] & UNTRIED && s->channel[c].halted)
+			m->next[c] = TABLE_HALTED;
 		else if (a->due[c])
 			/* we were stopped: what did not start is due */
 			m->next[c] = SECONDS(s) + (a->again ||
@@ -326,7 +329,22 @@ what_is_due(struct send *s, struct active *a)
 
 	for (c = 0; c < CHANNELS; c++)
 		a->due[c] = m->next[c] <= SECONDS(s) ||
-		    m->next[c] == TABLE_NEVER;
+		    m->next[c] >= TABLE_HALTED;
+}
+
+/* Where it has no recipients there is nothing to try. */
+static void
+none_there(struct send *s, struct active const *a)
+{
+	struct message *m = &s->table.m[a->message];
+	int there[CHANNELS] = { 0, 0 }, c;
+	uint32_t i;
+
+	for (i = 0; i < a->rcpts; i++)
+		there[a->rcpt[i].channel] = 1;
+	for (c = 0; c < CHANNELS; c++)
+		if (a->rcpts && !there[c])
+			m->next[c] = TABLE_NEVER;
 }
 
 /* Is it the time to tell its sender that it is late?  Lists and bounces have
@@ -359,6 +377,7 @@ active_read(struct send *s, uint32_t message, struct active **out)
 	a->dying = state_age(s, a->birth) > s->lifetime;
 	what_is_due(s, a);
 	recipients_read(s, a, &o);
+	none_there(s, a);
 	if (!(m->flags & TABLE_KNOWN))
 		log_new(a, f.body, &o);
 	m->flags |= TABLE_KNOWN;
@@ -386,7 +405,7 @@ join_crowd(struct send *s, struct active *a)
 		return 1;
 	}
 	for (c = 0; c < CHANNELS; c++)
-		if (m->next[c] != TABLE_NEVER && a->due[c])
+		if (m->next[c] < TABLE_HALTED && a->due[c])
 			m->next[c] = SECONDS(s) + CROWD_DELAY;
 	table_wait(&s->table, a->message);
 	return 0;
@@ -453,8 +472,11 @@ is_busy(struct active const *a)
 void
 active_settle(struct send *s, struct active *a)
 {
-	int busy = is_busy(a);
+	int busy;
 
+	if (halt_holds(s, a))
+		active_cancel(s, a);
+	busy = is_busy(a);
 	if (!busy && !a->bouncing && !a->damaged)
 		wish_grant(a);
 

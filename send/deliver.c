@@ -11,6 +11,7 @@
 #include "lib/packet.h"
 #include "send/active.h"
 #include "send/dest.h"
+#include "send/halt.h"
 #include "send/line.h"
 #include "send/outcome.h"
 
@@ -266,7 +267,7 @@ promise(struct send const *s, struct dest const *d)
 {
 	struct channel const *ch = &s->channel[d->channel];
 
-	return deliver_free(ch) ? UINT64_MAX : ch->sock == -1 ? 0 : ch->moved;
+	return deliver_free(ch) ? UINT64_MAX : ch->halted ? 0 : ch->moved;
 }
 
 /* Where to park it: where it will have its turn soonest, for one channel may
@@ -316,7 +317,7 @@ deliver_message(struct send *s, uint32_t message, struct dest const *turn)
 	if (active_open(s, message, &a) == 0)
 		return;
 	if (!(turn && begin_at(s, a, turn)) && s->nstill > STILL &&
-	    !can_start_any(s, a)) {
+	    !can_start_any(s, a) && !halt_holds(s, a)) {
 		dest_park(s, place(s, a), message);
 		active_free(s, a);
 		return;

@@ -320,6 +320,36 @@ dest_reload(struct send *s)
 	each(s, find_pace);
 }
 
+static void
+unpark(struct send *s, struct dest *d)
+{
+	uint32_t i = d->parked, next;
+
+	if (i == TABLE_NONE || !s->channel[d->channel].halted)
+		return;
+	d->parked = TABLE_NONE;
+	for (; i != TABLE_NONE; i = next) {
+		struct message *m = &s->table.m[i];
+
+		next = m->link;
+		if (!table_unlist(&s->table, i))
+			continue;
+		if (m->next[!d->channel] == TABLE_NEVER) {
+			dest_park(s, d, i);
+			continue;
+		}
+		m->next[d->channel] = TABLE_HALTED;
+		table_wait(&s->table, i);
+	}
+	dest_settle(s, d);
+}
+
+void
+dest_unpark(struct send *s)
+{
+	each(s, unpark);
+}
+
 void
 dest_tick(struct send *s)
 {

@@ -45,6 +45,10 @@ extern void dest_wait(struct send *s, struct dest *d, struct job *j);
 extern void dest_park(struct send *s, struct dest *d, uint32_t message);
 extern struct job *dest_next_job(struct dest *d);
 extern uint32_t dest_next_parked(struct send *s, struct dest *d);
+/* Messages that are parked where a channel stands still, and may have
+ * recipients at another, wait for their time there from now on.
+ */
+extern void dest_unpark(struct send *s);
 /* Takes the waiting jobs of one message away. */
 extern void dest_cancel(struct dest *d, struct active const *a);
 

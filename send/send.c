@@ -22,6 +22,7 @@
 #include "send/deliver.h"
 #include "send/dest.h"
 #include "send/found.h"
+#include "send/halt.h"
 #include "send/line.h"
 #include "send/settings.h"
 #include "send/state.h"
@@ -77,7 +78,9 @@ untried(struct send const *s)
 		int new = m->state == TABLE_FRESH || m->state == TABLE_PARKED ||
 		    m->state == TABLE_ACTIVE || ((m->state == TABLE_WAITING ||
 		    m->state == TABLE_MARKING) &&
-		    table_due(m) <= SECONDS(s));
+		    (table_due(m) <= SECONDS(s) ||
+		    m->next[LOCAL] == TABLE_HALTED ||
+		    m->next[REMOTE] == TABLE_HALTED));
 
 		if (new && m->id < least)
 			least = m->id;
@@ -392,6 +395,7 @@ work(struct service *v)
 		stop(v);
 	if (scan_busy(&s->scan) && !s->exiting)
 		scan(v);
+	halt_look(s);
 	dest_tick(s);
 	more |= open_messages(s);
 	for (c = 0; c < CHANNELS; c++)

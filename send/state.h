@@ -98,6 +98,7 @@ struct channel {
 	int sock;		/* the spawner; -1: it is gone */
 	int news;		/* where start sends the socket of another */
 	int full;		/* the socket takes nothing now */
+	int halted;		/* it stands still: send/halt.h */
 	uint64_t moved;		/* ms: when a job of its last ended */
 	struct dest *turn;	/* the ring: whose turn it is */
 	size_t turns;		/* how many stand in it */

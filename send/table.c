@@ -226,6 +226,16 @@ table_unwait(struct table *t, uint32_t index)
 		down(t, where, last);
 }
 
+/* Their times have changed; of equal ones the ids decide. */
+static void
+reorder(struct table *t)
+{
+	uint32_t i;
+
+	for (i = t->waiting / 2; i-- > 0; )
+		down(t, i, t->heap[i]);
+}
+
 void
 table_hurry(struct table *t)
 {
@@ -233,9 +243,18 @@ table_hurry(struct table *t)
 
 	for (i = 0; i < t->waiting; i++)
 		memset(t->m[t->heap[i]].next, 0, sizeof t->m[0].next);
-	/* equal times: the ids decide */
-	for (i = t->waiting / 2; i-- > 0; )
-		down(t, i, t->heap[i]);
+	reorder(t);
+}
+
+void
+table_go_on(struct table *t, int channel)
+{
+	uint32_t i;
+
+	for (i = 0; i < t->used; i++)
+		if (t->m[i].next[channel] == TABLE_HALTED)
+			t->m[i].next[channel] = 0;
+	reorder(t);
 }
 
 void

@@ -29,6 +29,7 @@ enum {			/* flags */
 
 #define TABLE_NONE UINT32_MAX	/* no such index */
 #define TABLE_NEVER UINT32_MAX	/* no next try known */
+#define TABLE_HALTED (TABLE_NEVER - 1)	/* when its channel goes on */
 
 struct message {
 	uint64_t id;
@@ -77,6 +78,8 @@ extern uint32_t table_due(struct message const *m);
 extern void table_unwait(struct table *t, uint32_t index);
 /* All that wait are due at once. */
 extern void table_hurry(struct table *t);
+/* That channel goes on: what is due then is due. */
+extern void table_go_on(struct table *t, int channel);
 
 extern void table_free(struct table *t);
 

@@ -1,5 +1,6 @@
 """A rspawn of a test's own: answers what control/fake/DOMAIN says, else K:
-an answer, or "sleep SECONDS", and then one."""
+an answer, or "sleep SECONDS", and then one; "wait SECONDS" ends when the file
+says something else."""
 import sys
 
 FAKE = r'''#!{python}
@@ -22,6 +23,11 @@ def job(fields):
         _, seconds, *then = text.split(b" ", 2)
         time.sleep(float(seconds))
         text = then[0] if then else b"Kslept"
+    if text.startswith(b"wait "):
+        end = time.monotonic() + float(text.split()[1])
+        while time.monotonic() < end and f.read_bytes() == text:
+            time.sleep(0.02)
+        text = b"Kwaited"
     note("end", host, len(pairs))
     with lock:
         s.send(b"".join(n + b"\0" + text + b"\0" for n, _ in pairs))

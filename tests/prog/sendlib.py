@@ -12,7 +12,8 @@ from queuelib import Client, Queue, crc32c, envelope, until
 
 UID = 61001
 FAKE = r'''#!{python}
-"""In place of bin/local: what control/fake/LOCALPART says, else K."""
+"""In place of bin/local: what control/fake/LOCALPART says, else K.  "wait
+SECONDS" ends when the file says something else."""
 import os, pathlib, socket, sys, time
 home = pathlib.Path(os.environ["POSTERN_HOME"])
 s = socket.socket(fileno=0)
@@ -29,6 +30,11 @@ while True:
     if text.startswith("sleep "):
         time.sleep(float(text.split()[1]))
         text = "Kslept"
+    if text.startswith("wait "):
+        end = time.monotonic() + float(text.split()[1])
+        while time.monotonic() < end and f.read_bytes().decode() == text:
+            time.sleep(0.02)
+        text = "Kwaited"
     if text == "crash":
         os._exit(1)
     s.send(text.encode() + b"\0")

@@ -1,6 +1,8 @@
 """lspawn and rspawn killed in the middle of deliveries, or not to be started:
 send waits, says so, and goes on by itself when there is another one."""
+import json
 import os
+import pathlib
 import signal
 import time
 
@@ -167,3 +169,195 @@ def test_many_recipients_at_a_dead_spawner_do_not_hold_back_the_others(sender, d
     sender.logged(": success: ", count=40)
     until(lambda: sender.read(number).recipients == [t.encode() for t in to[:40]])
     assert len(sender.fakelog()) == (0 if dead == "lspawn" else 40)
+
+
+class Channel:
+    """One that is made to stand still, and to go on."""
+
+    def __init__(self, sender, name, how):
+        self.sender, self.name, self.how = sender, name, how
+        self.program = sender.home / "bin" / {"local": "lspawn", "remote": "rspawn"}[name]
+
+    def stop(self):
+        """Before send is started."""
+        if self.how == "spawner":
+            self.saved = self.program.read_bytes(), self.program.stat().st_mode & 0o777
+            self.program.unlink()
+        else:
+            self.sender.control(f"concurrency{self.name}", 0)
+
+    def go_on(self):
+        if self.how == "spawner":
+            self.program.write_bytes(self.saved[0])
+            self.program.chmod(self.saved[1])
+        else:
+            self.sender.control(f"concurrency{self.name}", 10)
+            self.sender.send_signal(signal.SIGHUP)
+
+
+@pytest.mark.parametrize("how", ["spawner", "concurrency"])
+@pytest.mark.parametrize("still", ["local", "remote"])
+def test_a_channel_that_stands_still_does_not_keep_the_other_from_trying_again(
+        sender, still, how):
+    """A message with a recipient at each."""
+    rspawnlib.use(sender)
+    sender.control("retryschedule", "1")
+    to = {"local": "later@test.example", "remote": "x@later.example"}
+    for name in "later", "later.example":
+        sender.fake(name, "Znot now")
+    channel = Channel(sender, still, how)
+    channel.stop()
+    sender.up()
+    other = "remote" if still == "local" else "local"
+    number = sender.mail(*to.values())
+    log = sender.logged("deferral: not_now", count=3)
+    assert f" to {still} " not in log
+    sender.fake({"local": "later", "remote": "later.example"}[still], "Kyes")
+    channel.go_on()
+    sender.logged("success: yes", 30)
+    until(lambda: sender.read(number).recipients == [to[other].encode()])
+    for name in "later", "later.example":
+        sender.fake(name, "Kyes")
+    log = sender.logged(f"end msg {number}")
+    assert log.count(f" to {still} ") == 1 and log.count("success: yes") == 2
+
+
+def status(sender):
+    return json.loads(sender.run("queuectl", "-j", "status").stdout)
+
+
+def work(pid):
+    """How often it waited for something; how many ticks it has run."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    ticks = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(text.split("\nvoluntary_ctxt_switches:")[1].split()[0]),
+            int(ticks[11]) + int(ticks[12]))
+
+
+def test_what_waits_for_a_channel_that_stands_still_costs_nothing(sender):
+    sender.control("retryschedule", "1h")
+    channel = Channel(sender, "remote", "concurrency")
+    channel.stop()
+    sender.fake("later", "Znot now")
+    sender.up()
+    numbers = [sender.mail("later@test.example", "x@far.example") for _ in range(50)]
+    sender.logged("deferral: not_now", count=50)
+    until(lambda: status(sender)["waiting"] == 50)
+    assert status(sender)["active"] == 0
+    waited, ran = work(sender.pid("send"))
+    time.sleep(1)
+    now_waited, now_ran = work(sender.pid("send"))
+    assert now_waited - waited <= 5 and now_ran - ran <= 10
+    # what is left there alone is waited for, nobody knows how long
+    sender.run("queuectl", "delete", str(numbers[0]), "to=later@test.example")
+    until(lambda: sender.read(numbers[0]).recipients == [b"x@far.example"])
+    shown = sender.run("queuectl", "show", str(numbers[0])).stdout.decode()
+    assert "waiting, next try in 0 s\n" in shown
+
+
+def test_a_channel_that_goes_on_does_not_wait_for_a_try_at_the_other(sender):
+    rspawnlib.use(sender)
+    sender.control("retryschedule", "1")
+    channel = Channel(sender, "remote", "concurrency")
+    channel.stop()
+    sender.fake("later", "Znot now")
+    sender.up()
+    sender.mail("later@test.example", "x@far.example")
+    sender.logged("deferral: not_now")
+    sender.fake("later", "wait 60")
+    until(lambda: "local 1/" in sender.log_of_send().rsplit("status:", 1)[1]
+          and len(sender.fakelog()) == sender.log_of_send().count("deferral") + 1)
+    channel.go_on()
+    assert "waited" not in sender.logged("success: done", 20)
+    sender.fake("later", "K")
+
+
+def test_what_waits_at_a_channel_that_comes_to_a_stop_is_tried_again_at_the_other(sender):
+    rspawnlib.use(sender)
+    sender.control("retryschedule", "1")
+    sender.control("concurrencyremote", 1)
+    sender.fake("hangs.example", "wait 120")
+    sender.fake("later", "Znot now")
+    sender.up()
+    sender.mail("x@hangs.example")
+    sender.logged("remote 1/1")
+    number = sender.mail("later@test.example", "x@far.example")
+    sender.logged("deferral: not_now")
+    sender.control("concurrencyremote", 0)
+    sender.send_signal(signal.SIGHUP)
+    sender.logged("deferral: not_now", count=2)
+    sender.control("concurrencyremote", 2)
+    sender.send_signal(signal.SIGHUP)
+    sender.logged("success: done")
+    sender.fake("hangs.example", "K")
+    sender.fake("later", "K")
+    sender.logged(f"end msg {number}")
+
+
+def test_what_waited_for_a_channel_is_tried_after_a_restart(sender):
+    rspawnlib.use(sender)
+    sender.control("retryschedule", "1h")
+    channel = Channel(sender, "remote", "concurrency")
+    channel.stop()
+    sender.fake("later", "Znot now")
+    sender.up()
+    sender.mail("later@test.example", "x@far.example")
+    sender.logged("deferral: not_now")
+    time.sleep(1.1)     # send remembers seconds
+    assert sender.down() == 0
+    sender.control("concurrencyremote", 20)
+    sender.up(queued=False)
+    sender.logged("success: done")
+
+
+def test_an_order_to_try_one_at_a_channel_that_stands_still_waits_for_it(sender):
+    rspawnlib.use(sender)
+    sender.control("retryschedule", "1h")
+    sender.fake("later", "Znot now")
+    sender.fake("far.example", "Znot now")
+    sender.up()
+    number = sender.mail("later@test.example", "x@far.example")
+    sender.logged("deferral: not_now", count=2)
+    sender.control("concurrencyremote", 0)
+    sender.send_signal(signal.SIGHUP)
+    until(lambda: status(sender)["remotelimit"] == 0)
+    sender.run("queuectl", "retry", str(number), "to=x@far.example")
+    sender.run("queuectl", "retry", str(number), "to=later@test.example")
+    sender.logged("deferral: not_now", count=3)
+    sender.fake("far.example", "Kyes")
+    sender.control("concurrencyremote", 20)
+    sender.send_signal(signal.SIGHUP)
+    sender.logged("success: yes")
+    assert sender.log_of_send().count("starting delivery") == 4
+
+
+def test_what_stood_in_line_at_a_channel_that_comes_to_a_stop_goes_on_at_the_other(sender):
+    """More messages than may be open: when all slots were taken, the others
+    were put in line at the channel that had moved last."""
+    rspawnlib.use(sender)
+    sender.control("concurrencylocal", 1)
+    sender.control("concurrencyremote", 2)
+    sender.fake("slow", "wait 120")
+    for host, answer in ("hangs1", "wait 120"), ("hangs2", "wait 120"), ("moves", "sleep 1"):
+        sender.fake(f"{host}.example", answer)
+    sender.up()
+    sender.mail("slow@test.example")
+    for host in "hangs1", "moves", "hangs2":
+        sender.mail(f"x@{host}.example")
+    sender.logged("success: slept")
+    sender.logged("local 1/1 remote 2/2", count=2)
+    numbers = [sender.mail(f"u{n}@test.example", f"x@r{n}.example") for n in range(300)]
+    sender.logged("new msg", 20, 304)
+    until(lambda: status(sender)["ready"] > 100)
+    sender.control("concurrencyremote", 0)
+    sender.control("concurrencylocal", 20)
+    sender.send_signal(signal.SIGHUP)
+    until(lambda: len(sender.fakelog()) == 301, 30)
+    until(lambda: all(len(sender.read(n).recipients) == 1 for n in numbers), 30)
+    assert "success: done" not in sender.log_of_send()
+    sender.control("concurrencyremote", 20)
+    sender.send_signal(signal.SIGHUP)
+    sender.logged("success: done", 30, 300)
+    assert len(sender.fakelog()) == 301
+    for name in "slow", "hangs1.example", "hangs2.example":
+        sender.fake(name, "K")

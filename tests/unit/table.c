@@ -118,6 +118,38 @@ test_hurry(void)
 }
 
 static void
+test_go_on(void)
+{
+	struct table t = TABLE_ZERO;
+	uint32_t i, k, held = 0, good = 1;
+
+	for (k = 1; k <= 100; k++) {
+		table_add(&t, k, &i);
+		t.m[i].next[k % 2] = TABLE_HALTED;
+		t.m[i].next[!(k % 2)] = k % 3 ? 1000 + k : TABLE_NEVER;
+		if (k == 50)
+			held = i;	/* it is in no heap */
+		else
+			table_wait(&t, i);
+	}
+	table_go_on(&t, 1);
+	for (k = 1; k <= 99; k += 2) {
+		i = table_first(&t);
+		good &= t.m[i].id == k && t.m[i].next[1] == 0 &&
+		    t.m[i].next[0] == (k % 3 ? 1000 + k : TABLE_NEVER);
+		table_unwait(&t, i);
+	}
+	i = table_first(&t);
+	ok(good && t.m[i].id == 2 && t.m[i].next[0] == TABLE_HALTED &&
+	    table_due(&t.m[i]) == 1002,
+	    "a channel that goes on makes due what waited for it alone");
+	table_go_on(&t, 0);
+	ok(t.m[held].next[0] == 0 && t.m[held].next[1] == 1050,
+	    "and what is not in the heap");
+	table_free(&t);
+}
+
+static void
 test_unlist(void)
 {
 	struct table t = TABLE_ZERO;
@@ -163,6 +195,7 @@ main(void)
 	test_model();
 	test_heap();
 	test_hurry();
+	test_go_on();
 	test_unlist();
 	test_size();
 	return tap_done();
