@@ -311,6 +311,17 @@ def test_counters_of_senders_go_on(home, services):
             4 * n, 2 * n, n]
 
 
+def test_state_from_before_senders_were_counted_goes_on(home, services):
+    traffic(services)
+    first = metrics(home)
+    state = home / "state/metrics"
+    old = [l for l in state.read_text().splitlines(True)
+           if not re.match("spf|dkim|dmarc|count .* senders-", l)]
+    assert len(old) == len(state.read_text().splitlines()) - 6
+    state.write_text("".join(old))
+    assert metrics(home) == first
+
+
 def test_more_lists_than_are_counted(home, services):
     for i in range(100):
         lists(services, T + i, f"not=l{i}.example/1ms")
