@@ -125,10 +125,12 @@ control_list(char const *file, stralloc *out)
 			r = -1;
 	if (r == 1)
 		r = list.len != 0;
-	if (r == 1 && !stralloc_copy(out, &list))
-		r = -1;
 	stralloc_free(&c.large);
-	stralloc_free(&list);
+	if (r == 1) {
+		stralloc_free(out);
+		*out = list;
+	} else
+		stralloc_free(&list);
 	return r;
 }
 

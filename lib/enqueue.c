@@ -96,13 +96,8 @@ code_of(int e)
 static void
 ignore_signals(void)
 {
-	static int done;
-
-	if (done)
-		return;
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	done = 1;
 }
 
 /* Is fd ready within WAIT_PROGRAM?  1; 0 no; -1. */
@@ -454,7 +449,8 @@ send_envelope(enqueue *q, stralloc const *env, char *answer, size_t max)
 	stralloc record = STRALLOC_ZERO;
 	size_t at = 0, n;
 	char head[HEAD];
-	int r = 1;
+	int r = stralloc_ready(&record, HEAD +
+	    (env->len < PIECE ? env->len : PIECE)) ? 1 : -1;
 
 	while (r == 1 && env->len - at > PIECE) {
 		if (!stralloc_copyb(&record, "V", 1) ||

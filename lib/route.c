@@ -56,6 +56,8 @@ map_index(struct route_map *m, char const *end)
 
 	for (i = 0; i < m->text.len; i += strlen(m->text.s + i) + 1)
 		entries++;
+	if (!entries)
+		return 1;
 	for (m->slots = 4; m->slots < entries * 2; m->slots *= 2)
 		;
 	m->slot = calloc(m->slots, sizeof *m->slot);

@@ -85,12 +85,12 @@ auth_offer(struct dialogue *d, char const **line)
 int
 auth_missing(struct dialogue *d, struct reply const **why)
 {
-	if (d->user.len)
-		return 0;
-	if (policy_auth(d->policy) == -1)
-		return -1;
-	if (!(d->policy->auth & POLICY_REQUIRED))
-		return 0;
+	int r = d->user.len ? 0 : policy_required(d->policy);
+
+	if (r == 1)
+		r = policy_auth(d->policy);
+	if (r != 1)
+		return r;
 	*why = d->tls.protocol || d->policy->auth & POLICY_CLEAR ||
 	    !d->back->starttls ? &login_first : &encrypt_first;
 	return 1;

@@ -128,18 +128,27 @@ mechanisms(char const *s, unsigned int *out)
 	return 1;
 }
 
+static int
+auth_switch(unsigned int *out)
+{
+	char const *s = getenv("SMTPAUTH");
+
+	if (mechanisms(s ? s : "", out))
+		return 1;
+	errno = EINVAL;
+	return trouble("$SMTPAUTH");
+}
+
 int
 policy_auth(struct policy *p)
 {
-	char const *s = getenv("SMTPAUTH"), *clear = getenv("PLAINTEXTAUTH");
+	char const *clear = getenv("PLAINTEXTAUTH");
 	unsigned int is, allowed = 0;
 
 	if (p->knows_auth)
 		return 1;
-	if (!mechanisms(s ? s : "", &is)) {
-		errno = EINVAL;
-		return trouble("$SMTPAUTH");
-	}
+	if (auth_switch(&is) == -1)
+		return -1;
 	if (clear)
 		allowed = strcmp(clear, "0") != 0;
 	else if (number("control/plaintextauth", &allowed) == -1)
@@ -147,6 +156,16 @@ policy_auth(struct policy *p)
 	p->auth = is | (allowed ? POLICY_CLEAR : 0);
 	p->knows_auth = 1;
 	return 1;
+}
+
+int
+policy_required(struct policy *p)
+{
+	unsigned int is = p->auth;
+
+	if (!p->knows_auth && auth_switch(&is) == -1)
+		return -1;
+	return (is & POLICY_REQUIRED) != 0;
 }
 
 int

@@ -49,10 +49,12 @@ extern int policy_size(struct policy *p);
 /* For MAIL: the lists of senders, recipients and names, and maxrcpt. */
 extern int policy_lists(struct policy *p);
 
-/* For AUTH, and for MAIL: $SMTPAUTH, and $PLAINTEXTAUTH, which overrides
- * control/plaintextauth.
+/* For AUTH, and to say why it is missing: $SMTPAUTH, and $PLAINTEXTAUTH, which
+ * overrides control/plaintextauth.
  */
 extern int policy_auth(struct policy *p);
+/* For MAIL: must the client log in?  0: it need not.  No file is read. */
+extern int policy_required(struct policy *p);
 /* Once somebody has logged in: usersenders, hide_user. */
 extern int policy_users(struct policy *p);
 

@@ -25,6 +25,9 @@
 /* RFC 1035 2.3.4 */
 #define NAME_MOST 255
 
+/* Most Received lines: room for one is made at once. */
+#define USUAL_LINE 384
+
 static struct reply const stray_lf = {
 	"554 5.6.0 bare LF in message: lines end in CR LF, see RFC 5321 2.3.8 "
 	"(#5.6.0)", "bare_lf" };
@@ -127,7 +130,8 @@ put_received(struct dialogue const *d, stralloc *out)
 	char date[DATE822_LEN];
 	size_t n = date822(date, d->back->time(d->back));
 
-	if (put_from(d, out) == -1 || put_user(d, out) == -1 || (local ?
+	if (!stralloc_ready(out, USUAL_LINE) ||
+	    put_from(d, out) == -1 || put_user(d, out) == -1 || (local ?
 	    put_string(out, "\n  by ", local) :
 	    put_name(out, "\n  by ", p->greeting, p->name)) == -1 ||
 	    put_protocol(d, out) == -1 ||

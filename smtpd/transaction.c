@@ -14,6 +14,9 @@
 #define OK_MAIL "250 2.1.0 ok"
 #define OK_RCPT "250 2.1.5 ok"
 
+/* Sender and recipient of most messages: room for them is made at once. */
+enum { USUAL_ENVELOPE = 128 };
+
 static struct reply const bad_address = {
 	"555 5.5.4 syntax error in mail address (#5.5.4)", "address" };
 static struct reply const bad_parameter = {
@@ -221,7 +224,8 @@ transaction_mail(struct dialogue *d, struct argument const *arg)
 	if (bad)
 		return refuse_mail(d, bad);
 	d->envelope.len = 0;
-	if (!stralloc_append(&d->envelope, 'F') ||
+	if (!stralloc_ready(&d->envelope, USUAL_ENVELOPE) ||
+	    !stralloc_append(&d->envelope, 'F') ||
 	    !stralloc_catb(&d->envelope, d->sender.s, d->sender.len) ||
 	    !stralloc_0(&d->envelope))
 		return dialogue_no_memory(d);

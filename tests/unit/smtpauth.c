@@ -388,6 +388,16 @@ reads(char const *value, char const *clear)
 	return policy_auth(&p) == 1 ? p.auth : 99;
 }
 
+static int
+required(char const *value)
+{
+	struct policy p = POLICY_ZERO;
+
+	setenv("SMTPAUTH", value, 1);
+	unsetenv("PLAINTEXTAUTH");
+	return policy_required(&p);
+}
+
 static void
 settings(void)
 {
@@ -405,6 +415,10 @@ settings(void)
 	put("control/plaintextauth", "1\n");
 	ok(reads("-", 0) == POLICY_CLEAR && reads("-", "0") == 0,
 	    "control/plaintextauth");
+	put("control/plaintextauth", "no number\n");
+	ok(reads("-", 0) == 99, "control/plaintextauth is no number");
+	ok(required("") == 0 && required("!") == 1 && required("yes") == -1,
+	    "whether a login is required is asked without that file");
 }
 
 int
