@@ -10,6 +10,8 @@
 
 #include "lib/msgfile.h"
 
+enum { PAGE = 4096 };
+
 int
 scan_open(struct scan *s, int queue)
 {
@@ -114,29 +116,35 @@ scan_again(struct scan *s)
 		s->nn = 0;
 }
 
-/* Is the fifo so full that ids may have been lost? */
+/* Was the fifo so full, before got bytes were read, that ids may have been
+ * lost?  The smallest fifo is a page: below half of one there is no need to
+ * ask.
+ */
 static int
-overflows(int fd)
+overflowed(int fd, ssize_t got)
 {
-	int n, room = fcntl(fd, F_GETPIPE_SZ);
+	int n, room;
 
-	return room > 0 && ioctl(fd, FIONREAD, &n) == 0 && n >= room / 2;
+	if (got < PAGE / 2)
+		return 0;
+	room = fcntl(fd, F_GETPIPE_SZ);
+	return room > 0 && ioctl(fd, FIONREAD, &n) == 0 && got + n >= room / 2;
 }
 
 void
 scan_trigger(struct scan *s, scan_found *found, void *ctx)
 {
-	char buf[sizeof s->partial + 4096], *lf;
+	char buf[sizeof s->partial + PAGE], *lf;
 	size_t len = s->held, at = 0;
 	ssize_t r;
 	uint64_t id;
 
-	if (overflows(s->trigger))
-		scan_again(s);
 	memcpy(buf, s->partial, len);
-	r = read(s->trigger, buf + len, 4096);
+	r = read(s->trigger, buf + len, PAGE);
 	if (r <= 0)
 		return;
+	if (overflowed(s->trigger, r))
+		scan_again(s);
 	len += r;
 	while ((lf = memchr(buf + at, '\n', len - at))) {
 		if (lf - (buf + at) == 1 && buf[at] == '0')

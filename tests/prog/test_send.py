@@ -2,6 +2,7 @@
 that answers what a test wants."""
 import email
 import email.policy
+import fcntl
 import json
 import os
 import pwd
@@ -520,7 +521,8 @@ def test_queued_away_is_waited_for(sender):
     assert sender.messages() == []
 
 
-def test_a_lost_trigger_is_found_by_reading_the_directories(sender):
+@pytest.mark.parametrize("room", [65536, 4096])
+def test_a_lost_trigger_is_found_by_reading_the_directories(sender, room):
     """Ids beyond what the fifo holds: send is stopped while they come."""
     sender.up()
     pid = sender.pid("send")
@@ -528,8 +530,10 @@ def test_a_lost_trigger_is_found_by_reading_the_directories(sender):
     number = 1_700_000_000_000_000_000
     sender.place(number, message_file())
     fifo = os.open(sender.dir / "trigger", os.O_WRONLY | os.O_NONBLOCK)
-    for n in range(3000):
-        os.write(fifo, b"1600000000000%06d\n" % n)
+    assert fcntl.fcntl(fifo, fcntl.F_SETPIPE_SZ, room) == room
+    with pytest.raises(BlockingIOError):
+        for n in range(5000):
+            os.write(fifo, b"1600000000000%06d\n" % n)
     os.close(fifo)
     os.kill(pid, signal.SIGCONT)
     sender.logged(f"end msg {number}")
