@@ -361,3 +361,25 @@ def test_what_stood_in_line_at_a_channel_that_comes_to_a_stop_goes_on_at_the_oth
     assert len(sender.fakelog()) == 301
     for name in "slow", "hangs1.example", "hangs2.example":
         sender.fake(name, "K")
+
+
+def test_a_spawner_without_send_rests_until_its_last_delivery_ends(sender):
+    sender.fake("slow", "sleep 3")
+    sender.up()
+    sender.mail("slow@test.example")
+    sender.logged("starting delivery 1")
+    stat = open(f"/proc/{sender.pid('lspawn')}/stat")
+    os.kill(sender.pid("send"), signal.SIGKILL)
+    ticks = []
+
+    def ended():
+        try:
+            stat.seek(0)
+            fields = stat.read().rsplit(")", 1)[1].split()
+        except ProcessLookupError:
+            return True
+        ticks.append(int(fields[11]) + int(fields[12]))
+        return fields[0] == "Z"
+    with stat:
+        until(ended, 30)
+    assert ticks[-1] < os.sysconf("SC_CLK_TCK") / 2
