@@ -492,7 +492,8 @@ deliver_reports(struct send *s, int channel)
 	size_t n;
 	int i, r;
 
-	for (i = 0; i < TURNS && ch->sock != -1; i++) {
+	/* where nothing runs any more, what comes next is left to poll */
+	for (i = 0; i < TURNS && ch->sock != -1 && (!i || ch->running); i++) {
 		r = packet_recv(ch->sock, packet, sizeof packet, &n, 0);
 		if (r == -1 && errno == EAGAIN)
 			return;

@@ -211,7 +211,9 @@ answers(struct service *v)
 	struct mark *k;
 	int i, r = 1, err;
 
-	for (i = 0; i < ANSWERS && r == 1; i++) {
+	/* where nothing more is asked, what comes next is left to poll */
+	for (i = 0; i < ANSWERS && r == 1 && (!i || v->s.marks.asked.head);
+	    i++) {
 		r = marks_answer(&v->s.marks, &k, &err);
 		if (r == 1)
 			marked(v, k, err);
