@@ -174,12 +174,13 @@ class Crashes(GateSuite):
     def case(self, program, how):
         """What it breaks, in words."""
         self.cases += 1
-        for f in self.mailboxes.glob("*/Maildir/*/*"):
-            f.unlink()
         service = SERVICE.get(program, "send")
         # a send that lost queued's connection would wait for a second
         if not self.stop(*{"send", service}):
             return ["does not end"]
+        # not before: what a case delivers twice may come late
+        for f in self.mailboxes.glob("*/Maildir/*/*"):
+            f.unlink(missing_ok=True)
         if program != "worker":
             self.plant(program, how)
         if program == "start":
