@@ -255,15 +255,21 @@ def test_what_waits_for_a_channel_that_stands_still_costs_nothing(sender):
     assert "waiting, next try in 0 s\n" in shown
 
 
-def test_a_channel_that_goes_on_does_not_wait_for_a_try_at_the_other(sender):
+def wait_at_a_stopped_channel(sender, schedule):
+    """A message there, whose other recipient has failed once; the channel."""
     rspawnlib.use(sender)
-    sender.control("retryschedule", "1")
+    sender.control("retryschedule", schedule)
     channel = Channel(sender, "remote", "concurrency")
     channel.stop()
     sender.fake("later", "Znot now")
     sender.up()
     sender.mail("later@test.example", "x@far.example")
     sender.logged("deferral: not_now")
+    return channel
+
+
+def test_a_channel_that_goes_on_does_not_wait_for_a_try_at_the_other(sender):
+    channel = wait_at_a_stopped_channel(sender, "1")
     sender.fake("later", "wait 60")
     until(lambda: "local 1/" in sender.log_of_send().rsplit("status:", 1)[1]
           and len(sender.fakelog()) == sender.log_of_send().count("deferral") + 1)
@@ -295,14 +301,7 @@ def test_what_waits_at_a_channel_that_comes_to_a_stop_is_tried_again_at_the_othe
 
 
 def test_what_waited_for_a_channel_is_tried_after_a_restart(sender):
-    rspawnlib.use(sender)
-    sender.control("retryschedule", "1h")
-    channel = Channel(sender, "remote", "concurrency")
-    channel.stop()
-    sender.fake("later", "Znot now")
-    sender.up()
-    sender.mail("later@test.example", "x@far.example")
-    sender.logged("deferral: not_now")
+    wait_at_a_stopped_channel(sender, "1h")
     time.sleep(1.1)     # send remembers seconds
     assert sender.down() == 0
     sender.control("concurrencyremote", 20)
