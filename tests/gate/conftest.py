@@ -28,15 +28,15 @@ def full(request):
     return request.config.getoption("--full")
 
 
-NOTES = []
-
-
 @pytest.fixture
 def note(request):
-    """A line for the end of the report."""
-    return lambda text: NOTES.append(f"{request.node.name}: {text}")
+    """A line for the end of the report, from whichever process."""
+    return lambda text: request.node.user_properties.append(("note", text))
 
 
 def pytest_terminal_summary(terminalreporter):
-    for text in NOTES:
-        terminalreporter.write_line(text)
+    for reports in terminalreporter.stats.values():
+        for r in reports:
+            for _, text in getattr(r, "user_properties", []):
+                if r.when == "call":
+                    terminalreporter.write_line(f"{r.nodeid.partition('::')[2]}: {text}")
