@@ -127,7 +127,7 @@ LOGS = tools/logtime.o tools/loglines.o tools/logfiles.o tools/logevent.o tools/
 tools/trace: $(LOGS) tools/timeline.o
 tools/spamguard: $(LOGS) tools/guardconf.o tools/guardread.o tools/guardcount.o tools/guardblock.o \
 	tools/guardalert.o tools/wildmat.o
-tools/mailreport: $(LOGS) tools/figures.o tools/reporttext.o tools/reportpage.o
+tools/mailreport: $(LOGS) tools/figures.o tools/put.o tools/reportwords.o tools/reporttext.o tools/reportpage.o
 tools/systemtest: tools/machine.o tools/ask.o tools/talk.o
 tools/dnsrecords: tools/machine.o tools/ask.o tools/dkimrecords.o
 tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \

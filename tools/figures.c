@@ -375,6 +375,17 @@ figures_slow(struct figures_list const *l)
 	return sum(l->step + i + 1, FIGURES_STEPS - i - 1);
 }
 
+uint64_t
+figures_highest(uint64_t const *u, size_t n)
+{
+	uint64_t most = 0;
+
+	while (n--)
+		if (u[n] > most)
+			most = u[n];
+	return most;
+}
+
 struct logplace *
 figures_place(struct figures *f, char const *log)
 {

@@ -93,6 +93,9 @@ extern uint64_t figures_asked(struct figures_list const *l);
 extern uint64_t figures_timed(struct figures_list const *l);
 extern uint64_t figures_slow(struct figures_list const *l);
 
+/* Of u[0..n); 0 of none. */
+extern uint64_t figures_highest(uint64_t const *u, size_t n);
+
 /* After the last event. now: the age of what is left is counted from here. */
 extern void figures_end(struct figures *f, uint64_t now);
 

@@ -3,22 +3,16 @@
  */
 #include "tools/report.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "tools/put.h"
+#include "tools/reportwords.h"
+
 enum {
-	TOP = 10,
 	LABEL = 34,		/* characters of a name */
 	ROW = 26, ROWS_WIDTH = 560, NAME_WIDTH = 240, BAR_WIDTH = 260,
 	COLUMN_HEIGHT = 180, PLOT_LEFT = 44, PLOT_TOP = 12
-};
-
-static char const *const delays[FIGURES_STEPS] = {
-	"1 s", "10 s", "1 min", "10 min", "1 h", "6 h", "1 d", "more"
-};
-static char const *const ages[FIGURES_STEPS] = {
-	"15 min", "1 h", "4 h", "1 d", "2 d", "4 d", "7 d", "older"
 };
 
 static char const style[] =
@@ -59,22 +53,6 @@ static char const style[] =
 "footer{color:var(--dim);font-size:13px;"
 "margin-top:18px}\n"
 "</style>\n";
-
-static int __attribute__((format(printf, 2, 3)))
-put(stralloc *out, char const *format, ...)
-{
-	char s[2048];
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(s, sizeof s, format, args);
-	va_end(args);
-	if (n < 0)
-		return -1;
-	return stralloc_catb(out, s, (size_t)n < sizeof s ? (size_t)n :
-	    sizeof s - 1) ? 1 : -1;
-}
 
 /* Text in HTML, at most so many characters of it. */
 static int
@@ -145,17 +123,6 @@ scale(uint64_t u)
 	return round[i] * ten;
 }
 
-static uint64_t
-highest(uint64_t const *u, size_t n)
-{
-	uint64_t most = 0;
-
-	while (n--)
-		if (u[n] > most)
-			most = u[n];
-	return most;
-}
-
 /* ---- rows: a name and a bar */
 
 static int
@@ -183,7 +150,8 @@ static int
 put_rows(stralloc *out, char const *title, struct tally const *t,
     char const *class)
 {
-	size_t i, n = t->n < TOP ? t->n : TOP;
+	size_t i, n = t->n < REPORTWORDS_TOP ? t->n :
+	    REPORTWORDS_TOP;
 
 	if (put(out, "<section><h2>%s</h2>\n", title) == -1)
 		return -1;
@@ -242,14 +210,14 @@ static int
 put_steps(stralloc *out, char const *title, char const *const *name,
     uint64_t const *u)
 {
-	uint64_t most = scale(highest(u, FIGURES_STEPS));
+	uint64_t most = scale(figures_highest(u, FIGURES_STEPS));
 	double each = (ROWS_WIDTH - PLOT_LEFT) / (double)FIGURES_STEPS;
 	char fmt[32];
 	size_t i;
 
 	if (put(out, "<section><h2>%s</h2>\n", title) == -1)
 		return -1;
-	if (!highest(u, FIGURES_STEPS))
+	if (!figures_highest(u, FIGURES_STEPS))
 		return put(out, "<p class=\"none\">None.</p></section>\n");
 	if (put(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" "
 	    "aria-label=\"%s\">\n", ROWS_WIDTH, PLOT_TOP + COLUMN_HEIGHT + 26,
@@ -296,12 +264,13 @@ static int
 put_hours(stralloc *out, struct figures const *f)
 {
 	enum { WIDTH = 1140 };
-	uint64_t most = highest(f->in, 24), u = highest(f->out, 24);
+	uint64_t const highest[] = {
+		figures_highest(f->in, 24), figures_highest(f->out, 24),
+		figures_highest(f->refused, 24)
+	};
+	uint64_t most = scale(figures_highest(highest, 3));
 	size_t i;
 
-	most = u > most ? u : most;
-	u = highest(f->refused, 24);
-	most = scale(u > most ? u : most);
 	if (put(out, "<section class=\"wide\"><h2>By the hour"
 	    "<span class=\"key\"><i style=\"background:var(--in)\"></i>"
 	    "messages<i style=\"background:var(--out)\"></i>delivered"
@@ -324,20 +293,16 @@ static int
 put_list(stralloc *out, struct tally_entry const *e,
     struct figures_list const *l)
 {
-	uint64_t timed = figures_timed(l);
-	uint64_t const cell[] = {
-		figures_asked(l), l->said[LOGEVENT_LISTED],
-		l->said[LOGEVENT_FAILED], l->said[LOGEVENT_ERROR],
-		timed ? l->ms / timed : 0, figures_slow(l)
-	};
+	uint64_t cell[REPORTWORDS_COLUMNS];
 	char fmt[32];
 	size_t i;
 
+	reportwords_list(l, cell);
 	if (put(out, "<tr><th>") == -1 ||
 	    put_text(out, e->name, e->n, LABEL) == -1 ||
 	    put(out, "</th>") == -1)
 		return -1;
-	for (i = 0; i < sizeof cell / sizeof *cell; i++)
+	for (i = 0; i < REPORTWORDS_COLUMNS; i++)
 		if (put(out, "<td>%s</td>", grouped(fmt, cell[i])) == -1)
 			return -1;
 	return put(out, "</tr>\n");
@@ -351,8 +316,12 @@ put_lists(stralloc *out, struct figures const *f)
 	if (!f->lists.n)
 		return 1;
 	if (put(out, "<section class=\"wide\"><h2>DNS lists</h2>\n<table>"
-	    "<tr><th>list</th><td>asked</td><td>listed</td><td>failed</td>"
-	    "<td>errors</td><td>mean ms</td><td>over 1 s</td></tr>\n") == -1)
+	    "<tr><th>list</th>") == -1)
+		return -1;
+	for (i = 0; i < REPORTWORDS_COLUMNS; i++)
+		if (put(out, "<td>%s</td>", reportwords_columns[i]) == -1)
+			return -1;
+	if (put(out, "</tr>\n") == -1)
 		return -1;
 	for (i = 0; i < f->lists.n; i++)
 		if (put_list(out, f->lists.entry + i, f->list + i) == -1)
@@ -379,9 +348,6 @@ put_check(stralloc *out, char const *name, uint64_t const *said)
 static int
 put_senders(stralloc *out, struct figures const *f)
 {
-	static char const *const name[LOGEVENT_CHECKS] = {
-		"SPF", "DKIM", "DMARC"
-	};
 	char refused[32], put_off[32];
 	size_t i;
 
@@ -400,7 +366,8 @@ put_senders(stralloc *out, struct figures const *f)
 	if (put(out, "</tr>\n") == -1)
 		return -1;
 	for (i = 0; i < LOGEVENT_CHECKS; i++)
-		if (put_check(out, name[i], f->said[i]) == -1)
+		if (put_check(out, reportwords_checks[i], f->said[i]) ==
+		    -1)
 			return -1;
 	if (put(out, "</table></section>\n") == -1)
 		return -1;
@@ -482,10 +449,11 @@ report_page(struct report const *r, stralloc *out)
 	    put_rows(out, "Senders, by messages", &f->senders, "in") == -1 ||
 	    put_rows(out, "Destinations, by deliveries", &f->destinations,
 	    "in") == -1 ||
-	    put_steps(out, "Time until delivered, up to", delays,
-	    f->delay) == -1 ||
-	    put_steps(out, "Still in the queue, age up to", ages, f->age) ==
-	    -1 || put_rows(out, "Viruses", &f->viruses, "bad") == -1 ||
+	    put_steps(out, "Time until delivered, up to",
+	    reportwords_delays, f->delay) == -1 ||
+	    put_steps(out, "Still in the queue, age up to", reportwords_ages,
+	    f->age) == -1 ||
+	    put_rows(out, "Viruses", &f->viruses, "bad") == -1 ||
 	    put_senders(out, f) == -1 || put_lists(out, f) == -1)
 		return -1;
 	return put(out, "</div>\n<footer>Made %s by mailreport from the "

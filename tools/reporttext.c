@@ -1,35 +1,12 @@
 /* Figures as text, for mail and terminals, and for Prometheus. */
 #include "tools/report.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
-enum { TOP = 10, BAR = 40 };
+#include "tools/put.h"
+#include "tools/reportwords.h"
 
-static char const *const delays[FIGURES_STEPS] = {
-	"1 s", "10 s", "1 min", "10 min", "1 h", "6 h", "1 day", "longer"
-};
-static char const *const ages[FIGURES_STEPS] = {
-	"15 min", "1 h", "4 h", "1 day", "2 days", "4 days", "7 days",
-	"older"
-};
-
-static int __attribute__((format(printf, 2, 3)))
-put(stralloc *out, char const *format, ...)
-{
-	char s[1024];
-	va_list args;
-	int n;
-
-	va_start(args, format);
-	n = vsnprintf(s, sizeof s, format, args);
-	va_end(args);
-	if (n < 0)
-		return -1;
-	return stralloc_catb(out, s, (size_t)n < sizeof s ? (size_t)n :
-	    sizeof s - 1) ? 1 : -1;
-}
+enum { BAR = 40 };
 
 static char const *
 printable(char out[TALLY_NAME + 1], struct tally_entry const *e, size_t most)
@@ -53,7 +30,7 @@ put_top(stralloc *out, char const *title, struct tally const *t)
 		return 1;
 	if (put(out, "\n%s\n", title) == -1)
 		return -1;
-	for (i = 0; i < t->n && i < TOP; i++)
+	for (i = 0; i < t->n && i < REPORTWORDS_TOP; i++)
 		if (put(out, "%10llu  %s\n",
 		    (unsigned long long)t->entry[i].count[0],
 		    printable(name, t->entry + i, 64)) == -1)
@@ -74,21 +51,10 @@ put_bar(stralloc *out, uint64_t u, uint64_t most)
 	return put(out, "%s%s\n", n ? "  " : "", bar);
 }
 
-static uint64_t
-highest(uint64_t const *u, size_t n)
-{
-	uint64_t most = 0;
-
-	while (n--)
-		if (u[n] > most)
-			most = u[n];
-	return most;
-}
-
 static int
 put_hours(stralloc *out, struct figures const *f)
 {
-	uint64_t most = highest(f->in, 24);
+	uint64_t most = figures_highest(f->in, 24);
 	size_t i;
 
 	if (put(out, "\nMessages by the hour, and recipients refused\n") == -1)
@@ -106,7 +72,7 @@ static int
 put_steps(stralloc *out, char const *title, char const *const *name,
     uint64_t const *u)
 {
-	uint64_t most = highest(u, FIGURES_STEPS);
+	uint64_t most = figures_highest(u, FIGURES_STEPS);
 	size_t i;
 
 	if (!most)
@@ -154,10 +120,6 @@ put_counts(stralloc *out, struct figures const *f)
 	return 1;
 }
 
-static char const *const checks[LOGEVENT_CHECKS] = {
-	"SPF", "DKIM", "DMARC"
-};
-
 /* What dmarcq has found.  Results that nothing had are left out. */
 static int
 put_senders(stralloc *out, struct figures const *f)
@@ -169,7 +131,7 @@ put_senders(stralloc *out, struct figures const *f)
 	if (put(out, "\nSenders checked\n") == -1)
 		return -1;
 	for (i = 0; i < LOGEVENT_CHECKS; i++)
-		if (put(out, "%10s", checks[i]) == -1)
+		if (put(out, "%10s", reportwords_checks[i]) == -1)
 			return -1;
 	if (put(out, "\n") == -1)
 		return -1;
@@ -191,32 +153,39 @@ put_senders(stralloc *out, struct figures const *f)
 	    (unsigned long long)f->count[FIGURE_SENDERS_PUT_OFF]);
 }
 
+static int
+put_list(stralloc *out, struct tally_entry const *e,
+    struct figures_list const *l)
+{
+	uint64_t cell[REPORTWORDS_COLUMNS];
+	char name[TALLY_NAME + 1];
+	size_t i;
+
+	reportwords_list(l, cell);
+	for (i = 0; i < REPORTWORDS_COLUMNS; i++)
+		if (put(out, "%10llu", (unsigned long long)cell[i]) == -1)
+			return -1;
+	return put(out, "  %s\n", printable(name, e, 64));
+}
+
 /* In the order in which they are asked. */
 static int
 put_lists(stralloc *out, struct figures const *f)
 {
-	char name[TALLY_NAME + 1];
 	size_t i;
 
 	if (!f->lists.n)
 		return 1;
-	if (put(out, "\nDNS lists\n%10s%10s%10s%10s%10s%10s\n", "asked",
-	    "listed", "failed", "errors", "mean ms", "over 1 s") == -1)
+	if (put(out, "\nDNS lists\n") == -1)
 		return -1;
-	for (i = 0; i < f->lists.n; i++) {
-		struct figures_list const *l = f->list + i;
-		uint64_t timed = figures_timed(l);
-
-		if (put(out, "%10llu%10llu%10llu%10llu%10llu%10llu  %s\n",
-		    (unsigned long long)figures_asked(l),
-		    (unsigned long long)l->said[LOGEVENT_LISTED],
-		    (unsigned long long)l->said[LOGEVENT_FAILED],
-		    (unsigned long long)l->said[LOGEVENT_ERROR],
-		    (unsigned long long)(timed ? l->ms / timed : 0),
-		    (unsigned long long)figures_slow(l),
-		    printable(name, f->lists.entry + i, 64)) == -1)
+	for (i = 0; i < REPORTWORDS_COLUMNS; i++)
+		if (put(out, "%10s", reportwords_columns[i]) == -1)
 			return -1;
-	}
+	if (put(out, "\n") == -1)
+		return -1;
+	for (i = 0; i < f->lists.n; i++)
+		if (put_list(out, f->lists.entry + i, f->list + i) == -1)
+			return -1;
 	return 1;
 }
 
@@ -235,8 +204,9 @@ report_text(struct report const *r, stralloc *out)
 	    put_top(out, "Senders, by messages", &f->senders) == -1 ||
 	    put_top(out, "Destinations, by deliveries",
 	    &f->destinations) == -1 ||
-	    put_steps(out, "Delivered within", delays, f->delay) == -1 ||
-	    put_steps(out, "Not finished, younger than", ages, f->age) == -1)
+	    put_steps(out, "Delivered within", reportwords_delays, f->delay) ==
+	    -1 || put_steps(out, "Not finished, younger than",
+	    reportwords_ages, f->age) == -1)
 		return -1;
 	return put(out, "\nMade %s by mailreport.\n", r->made);
 }

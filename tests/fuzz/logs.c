@@ -4,7 +4,8 @@
  * lies in its line; times do not wrap; a report of it is ASCII.
  *
  * tests/fuzz/build logs tools/logtime.c tools/loglines.c tools/logevent.c \
- *     tools/tally.c tools/figures.c tools/reporttext.c tools/reportpage.c
+ *     tools/tally.c tools/figures.c tools/put.c tools/reportwords.c \
+ *     tools/reporttext.c tools/reportpage.c
  */
 #include <stdlib.h>
 #include <string.h>
