@@ -61,17 +61,22 @@ not_local(char const *domain)
 {
 	struct textfile_edit e = { .drop = domain };
 	struct textfile_edit only = { .add = "localhost" };
-	stralloc me = STRALLOC_ZERO;
+	stralloc s = STRALLOC_ZERO;
+	size_t n = strlen(domain);
 	int r;
 
-	if (access("control/locals", F_OK) == 0)
-		return textfile_edit("control/locals", &e);
-	r = control_line("control/me", &me);
-	if (r == 1)
-		r = me.len == strlen(domain) &&
-		    case_diffb(me.s, me.len, domain) == 0 ?
-		    textfile_edit("control/locals", &only) : 0;
-	stralloc_free(&me);
+	if (access("control/locals", F_OK) == 0) {
+		r = control_list("control/locals", &s);
+		if (r == 1)
+			r = control_has(&s, domain, n) ?
+			    textfile_edit("control/locals", &e) : 0;
+	} else {
+		r = control_line("control/me", &s);
+		if (r == 1)
+			r = s.len == n && case_diffb(s.s, n, domain) == 0 ?
+			    textfile_edit("control/locals", &only) : 0;
+	}
+	stralloc_free(&s);
 	return r;
 }
 

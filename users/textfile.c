@@ -45,6 +45,17 @@ textfile_write(char const *file, char const *s, size_t n,
 	return -1;
 }
 
+/* Whoever reads these files takes no notice of blanks at the end of a line, nor
+ * of another system's carriage return.
+ */
+static size_t
+without_blanks(char const *line, size_t n)
+{
+	while (n && memchr(" \t\r", line[n-1], 3))
+		n--;
+	return n;
+}
+
 static int
 is(char const *line, size_t n, char const *s)
 {
@@ -93,9 +104,10 @@ edited(stralloc const *all, struct textfile_edit const *e, stralloc *out)
 {
 	int added = !e->add;
 	char const *line;
-	size_t pos = 0, n;
+	size_t pos = 0, n, whole;
 
-	while (vpasswd_line(all->s, all->len, &pos, &line, &n)) {
+	while (vpasswd_line(all->s, all->len, &pos, &line, &whole)) {
+		n = without_blanks(line, whole);
 		if (dropped(e, line, n))
 			continue;
 		if (!added && is(line, n, e->add))
@@ -105,7 +117,7 @@ edited(stralloc const *all, struct textfile_edit const *e, stralloc *out)
 				return -1;
 			added = 1;
 		}
-		if (!put(out, line, n))
+		if (!put(out, line, whole))
 			return -1;
 	}
 	if (!added && (!put(out, e->add, strlen(e->add)) ||

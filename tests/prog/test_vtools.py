@@ -709,3 +709,22 @@ def test_password_does_not_stay_among_the_arguments(vhome, args):
         shown = pathlib.Path(f"/proc/{p.pid}/cmdline").read_bytes()
     assert p.wait(30) == 0
     assert args[1].encode() in shown and b"s3cret" not in shown
+
+
+@pytest.mark.parametrize("end", ["\r\n", " \n", ""])
+def test_files_that_others_wrote_otherwise_are_edited_all_the_same(vhome, end):
+    control = vhome / "control"
+    for name, lines in [("locals", ["h.example", "w.example"]),
+                        ("rcpthosts", ["h.example", "V.example"]),
+                        ("virtualdomains", ["v.example:v.example"])]:
+        (control / name).write_bytes((end or "\n").join(lines).encode() + end.encode())
+    assert run(vhome, "vadddomain", "u.example", "pm-secret", check=0).stderr == ""
+    r = run(vhome, "vadddomain", "w.example", "pm-secret", check=0)
+    assert "w.example was a name of this host" in r.stderr
+    run(vhome, "vdeldomain", "v.example", check=0)
+
+    def lines(name):
+        return [s.rstrip() for s in (control / name).read_text().splitlines()]
+    assert lines("locals") == ["h.example"]
+    assert lines("rcpthosts") == ["h.example", "u.example", "w.example"]
+    assert lines("virtualdomains") == ["u.example:u.example", "w.example:w.example"]
