@@ -97,14 +97,14 @@ map_load(struct route_map *m, char const *file, char const *end)
 
 /* control/locals; where there is no such file, control/me. */
 static int
-locals_load(struct route_map *m)
+locals_load(struct route_map *m, char const **file)
 {
-	int r = control_list("control/locals", &m->text);
+	int r = control_list(*file = "control/locals", &m->text);
 
 	if (r == 0 && access("control/locals", F_OK) == -1) {
 		if (errno != ENOENT)
 			return -1;
-		r = control_line("control/me", &m->text);
+		r = control_line(*file = "control/me", &m->text);
 		if (r == 1 && !stralloc_0(&m->text))
 			r = -1;
 	}
@@ -114,17 +114,19 @@ locals_load(struct route_map *m)
 static int
 domains_load(struct route *r)
 {
-	return locals_load(&r->locals) == -1 ? -1 :
-	    map_load(&r->virtualdomains, "control/virtualdomains", ":");
+	return locals_load(&r->locals, &r->file) == -1 ? -1 :
+	    map_load(&r->virtualdomains, r->file = "control/virtualdomains",
+	    ":");
 }
 
 static int
 rewriting_load(struct route *r)
 {
-	int got = map_load(&r->percenthack, "control/percenthack", "");
+	int got = map_load(&r->percenthack, r->file = "control/percenthack",
+	    "");
 
 	if (got == 1)
-		got = control_line_or_me("control/envnoathost",
+		got = control_line_or_me(r->file = "control/envnoathost",
 		    &r->envnoathost);
 	/* qmail-send's default of last resort */
 	if (got == 0)
@@ -146,6 +148,7 @@ load(struct route *r, int rewriting)
 		return 1;
 	}
 	e = errno;
+	r->file = new.file;
 	route_free(&new);
 	errno = e;
 	return -1;

@@ -22,11 +22,13 @@ struct route_map {
 struct route {
 	struct route_map locals, virtualdomains, percenthack;
 	stralloc envnoathost;
+	char const *file;	/* that the last load failed at */
 };
 #define ROUTE_ZERO { ROUTE_MAP_ZERO, ROUTE_MAP_ZERO, ROUTE_MAP_ZERO, \
-	STRALLOC_ZERO }
+	STRALLOC_ZERO, 0 }
 
-/* Reads the control files; again at SIGHUP.  On failure the old tables stay.
+/* Reads the control files; again at SIGHUP.  On failure the old tables stay,
+ * and r->file is the file.
  * The home directory is the current directory.  1, or -1 with errno.
  */
 extern int route_load(struct route *r);

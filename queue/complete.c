@@ -8,17 +8,17 @@
 #include "lib/smtpaddress.h"
 
 static int
-load(char const *variable, char const *file, stralloc *out)
+load(char const *variable, char const **file, stralloc *out)
 {
 	char const *s = getenv(variable);
 	int r;
 
 	if (s)
 		return stralloc_copys(out, s) ? 1 : -1;
-	r = control_line_or_me(file, out);
+	r = control_line(*file, out);
 	if (r == 0)
-		errno = ENOENT;
-	return r == 1 ? 1 : -1;
+		r = control_line(*file = "control/me", out);
+	return r;
 }
 
 int
@@ -35,11 +35,13 @@ complete_load(struct complete *c, char const **file)
 		{ "QMAILIDHOST", "control/idhost", &c->idhost },
 	};
 	size_t i;
+	int r;
 
 	for (i = 0; i < sizeof all / sizeof *all; i++) {
 		*file = all[i].file;
-		if (load(all[i].variable, all[i].file, all[i].out) == -1)
-			return -1;
+		r = load(all[i].variable, file, all[i].out);
+		if (r != 1)
+			return r;
 	}
 	return 1;
 }

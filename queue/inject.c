@@ -573,11 +573,15 @@ main(int argc, char const *const *argv)
 	static struct input in;
 	char const *file;
 	struct timeval t;
+	int r;
 
 	if (home_enter() == -1)
 		strerr_diefu2sys(EXIT_TEMP, "enter ", home_path());
-	if (complete_load(&j.names, &file) == -1)
+	r = complete_load(&j.names, &file);
+	if (r == -1)
 		strerr_diefu2sys(EXIT_TEMP, "read ", file);
+	if (r == 0)
+		strerr_dief2x(EXIT_TEMP, file, " names no host");
 	gettimeofday(&t, 0);
 	j.now = t.tv_sec * (uint64_t)1000000 + t.tv_usec;
 	j.letters = getenv("QMAILINJECT");

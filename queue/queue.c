@@ -1,3 +1,5 @@
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +13,16 @@
 
 char const *PROG = "queue";
 
+enum { DAY = 86400 };	/* qmail-queue's limit, for client and disk together */
+
 static enqueue q;
+
+static void
+too_long(int sig)
+{
+	(void)sig;
+	_exit(QUEUE_TIMEOUT);
+}
 
 static int
 copy_message(void)
@@ -58,7 +69,8 @@ main(void)
 {
 	int code;
 
-	given_deadline();	/* for client and disk together */
+	signal(SIGALRM, too_long);
+	alarm(DAY);
 	unsetenv("QMAILQUEUE");		/* that is us */
 	code = run();
 	if (code && q.text[0]) {

@@ -65,21 +65,24 @@ uid_of(char const *role, uid_t *uid)
 }
 
 int
-settings_read(struct settings *s)
+settings_read(struct settings *s, char const **file)
 {
 	unsigned int reserve = RESERVE, databytes = 0, strictsync = 0;
 	stralloc archive = STRALLOC_ZERO;
 	char const *bad;
 	uid_t smtpd, sender;
 
-	if (control_uint("control/queuereserve", &reserve) == -1 ||
-	    control_uint("control/databytes", &databytes) == -1 ||
-	    control_uint("control/strictsync", &strictsync) == -1 ||
-	    control_list("control/archive", &archive) == -1 ||
-	    uid_of("smtpd", &smtpd) == -1 || uid_of("send", &sender) == -1)
+	if (control_uint(*file = "control/queuereserve", &reserve) == -1 ||
+	    control_uint(*file = "control/databytes", &databytes) == -1 ||
+	    control_uint(*file = "control/strictsync", &strictsync) == -1 ||
+	    control_list(*file = "control/archive", &archive) == -1)
+		return -1;
+	*file = "conf-users";
+	if (uid_of("smtpd", &smtpd) == -1 || uid_of("send", &sender) == -1)
 		return -1;
 	if (!archive_check(&archive, &bad)) {
 		strerr_warnw("control/archive: not who:address: ", bad);
+		*file = "control/archive";
 		stralloc_free(&archive);
 		errno = EINVAL;
 		return -1;
@@ -96,10 +99,12 @@ settings_read(struct settings *s)
 static void
 read_settings(struct settings *s)
 {
+	char const *file = "control/concurrencyqueue";
+
 	s->workers = WORKERS;
-	if (control_uint("control/concurrencyqueue", &s->workers) == -1 ||
-	    settings_read(s) == -1)
-		strerr_diefu1sys(EXIT_TEMP, "read control files");
+	if (control_uint(file, &s->workers) == -1 ||
+	    settings_read(s, &file) == -1)
+		strerr_diefu2sys(EXIT_TEMP, "read ", file);
 	if (!s->workers || s->workers > WORKERS_MAX)
 		strerr_dief1x(EXIT_PERM,
 		    "control/concurrencyqueue is not between 1 and 250");

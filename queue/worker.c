@@ -474,14 +474,15 @@ static void
 take_signals(struct worker *w)
 {
 	struct signalfd_siginfo s;
+	char const *file;
 
 	while (read(w->signals, &s, sizeof s) == sizeof s) {
 		if (s.ssi_signo == SIGTERM && !w->drain)
 			w->drain = clock_ms() + DRAIN;
 		if (s.ssi_signo != SIGHUP || fchdir(w->home) == -1)
 			continue;
-		if (settings_read(&w->st->set) == -1)
-			strerr_warnwu1sys("read control files");
+		if (settings_read(&w->st->set, &file) == -1)
+			strerr_warnwu2sys("read ", file);
 		if (chdir("queue") == -1)
 			bug("no way back into the queue directory");
 	}

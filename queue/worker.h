@@ -4,8 +4,10 @@
 
 #include "queue/store.h"
 
-/* Reads the settings; again at SIGHUP.  The current directory is the home. */
-extern int settings_read(struct settings *s);		/* 1, -1 */
+/* Reads the settings; again at SIGHUP.  The current directory is the home.
+ * 1; -1 with errno, and *file is what cannot be read.
+ */
+extern int settings_read(struct settings *s, char const **file);
 
 /* Serves until SIGTERM, then finishes what is in hand.  Descriptor listener
  * is shared with the other workers, home is where SIGHUP's settings are.

@@ -541,7 +541,7 @@ main(void)
 	init_send(&v.s);
 	open_files(&v);
 	if (settings_load(&v.s) == -1)
-		strerr_diefu1sys(EXIT_TEMP, "read control files");
+		strerr_diefu2sys(EXIT_TEMP, "read ", v.s.route.file);
 	v.signals = catch_signals();
 	loop(&v);
 	return EXIT_DONE;

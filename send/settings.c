@@ -54,8 +54,12 @@ settings_load(struct send *s)
 void
 settings_reload(struct send *s)
 {
-	if (settings_load(s) == -1)
-		line_warning("unable to reread controls, the old ones stay",
-		    errno);
+	if (settings_load(s) == -1) {
+		line_put("warning: unable to reread ");
+		line_put(s->route.file);
+		line_put(", the old tables stay");
+		line_errno(errno);
+		line_end();
+	}
 	dest_reload(s);
 }

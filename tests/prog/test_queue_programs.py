@@ -1,6 +1,5 @@
 import os
 import re
-import signal
 import subprocess
 import time
 
@@ -70,32 +69,6 @@ def test_queue_takes_a_large_message(running):
 def test_queue_exit_codes(running, env, code):
     before = running.messages()
     assert run_queue(running, b"x\n", env)[0] == code
-    assert running.messages() == before
-    until(lambda: running.unfinished() == [])
-
-
-def waits_for_alarm(pid):
-    caught = re.search(r"^SigCgt:\s+([0-9a-f]+)$", open(f"/proc/{pid}/status").read(), re.M)[1]
-    return int(caught, 16) >> signal.SIGALRM - 1 & 1
-
-
-@pytest.mark.parametrize("program, more", [
-    ("queue", {}), ("scanq", {}), ("dkimsign", {"RELAYCLIENT": ""}), ("dmarcq", {"TCPREMOTEIP": "192.0.2.1"})])
-def test_a_client_has_a_day(running, program, more):
-    keys = running.home / "control/dkim"
-    keys.write_text("example.com:s\n")     # without any, dkimsign is out of the way
-    before = running.messages()
-    with subprocess.Popen([running.home / "bin" / program], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL, env=postern.env(running.home, **more)) as p:
-        try:
-            p.stdin.write(b"Subject: x\n")
-            p.stdin.flush()
-            until(lambda: waits_for_alarm(p.pid))
-            p.send_signal(signal.SIGALRM)      # as alarm(2) does, after that time
-            assert p.wait(20) == 52
-        finally:
-            p.kill()
-            keys.unlink()
     assert running.messages() == before
     until(lambda: running.unfinished() == [])
 
@@ -175,6 +148,23 @@ def test_inject_completes_addresses_in_place(running):
 
 def test_inject_defaulthost_from_environment(running):
     assert "To: a@h.i\n" in dry(running, "To: a\n\n", QMAILDEFAULTHOST="h.i")
+
+
+@pytest.mark.parametrize("text,why", [
+    ("", "control/me names no host"), ("# \n", "control/me names no host"),
+    (None, "unable to read control/me: Is a directory")])
+def test_inject_names_the_file_that_has_no_host(running, text, why):
+    me = running.home / "control/me"
+    old = me.read_text()
+    try:
+        me.unlink()
+        me.mkdir() if text is None else me.write_text(text)
+        r = inject(running, "To: a\n\n")
+        assert r.returncode == 111
+        assert r.stderr.decode() == f"inject: fatal: {why}\n"
+    finally:
+        me.rmdir() if me.is_dir() else me.unlink()
+        me.write_text(old)
 
 
 def test_inject_recipients_from_header(running):

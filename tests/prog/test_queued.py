@@ -364,8 +364,18 @@ def test_sighup_reads_settings(queue):
     assert c.message()[:1] == b"K"
     queue.control("strictsync", "nonsense")
     os.kill(queue.master(), signal.SIGHUP)
-    until(lambda: "warning: unable to read control files" in queue.log_text())
+    until(lambda: "warning: unable to read control/strictsync: Invalid argument" in queue.log_text())
     assert Client(queue).message()[:1] == b"K"
+
+
+@pytest.mark.parametrize("name", ["concurrencyqueue", "databytes", "archive"])
+def test_a_file_that_cannot_be_read_is_named(scratch, name):
+    q = Queue(scratch)
+    (q.home / "control" / name).unlink(missing_ok=True)
+    (q.home / "control" / name).mkdir()
+    r = q.run("queued")
+    assert r.returncode == 111
+    assert r.stderr.decode() == f"queued: fatal: unable to read control/{name}: Is a directory\n"
 
 
 def test_leftovers_are_removed_at_start(scratch):

@@ -182,6 +182,21 @@ def test_hup_rereads_locals_and_concurrency(sender):
     sender.logged("status: local 1/7 remote 0/20")
 
 
+@pytest.mark.parametrize("name", ["locals", "virtualdomains", "percenthack", "envnoathost"])
+def test_a_file_that_cannot_be_read_is_named_and_the_old_stay(sender, name):
+    sender.up()
+    f = sender.home / "control" / name
+    f.unlink(missing_ok=True)
+    f.mkdir()
+    sender.send_signal(signal.SIGHUP)
+    sender.logged(f"warning: unable to reread control/{name}, the old tables stay: ")
+    sender.mail("joe@test.example")
+    sender.logged("to local joe@test.example")
+    sender.down()
+    sender.up(queued=False)
+    sender.logged(f"send: fatal: unable to read control/{name}: Is a directory")
+
+
 def test_a_failure_bounces_with_qsbmf_text_and_delivery_status(sender):
     sender.fake("nobody", "DSorry, no mailbox here by that name. (#5.1.1)\n\nreally\n")
     sender.up()
