@@ -19,7 +19,6 @@
 #include "lib/errortext.h"
 #include "lib/exitcode.h"
 #include "lib/field.h"
-#include "lib/filter.h"
 #include "lib/given.h"
 #include "lib/home.h"
 #include "lib/log.h"
@@ -32,6 +31,7 @@
 char const *PROG = "dkimsign";
 
 enum {
+	DAY = 86400,		/* qmail-queue's limit */
 	ROOM = 16384		/* for PROTOCOL_KEYS fields */
 };
 
@@ -44,21 +44,37 @@ static struct message {
 
 static stralloc domain = STRALLOC_ZERO;
 
+static void
+too_long(int sig)
+{
+	(void)sig;
+	_exit(QUEUE_TIMEOUT);
+}
+
+/* Home is the current directory; a name without a slash is below bin/. */
 static int
 next_program(void)
 {
+	extern char **environ;
 	char const *s = getenv("DKIMSIGN_QUEUE");
-	stralloc program = STRALLOC_ZERO;
-	int code;
+	stralloc path = STRALLOC_ZERO;
+	char *argv[2];
 
-	if (filter_name(&program, s && *s ? s : "queue") == -1)
+	if (!s || !*s)
+		s = "queue";
+	if ((!strchr(s, '/') && !stralloc_cats(&path, "bin/")) ||
+	    !stralloc_cats(&path, s) || !stralloc_0(&path))
 		return QUEUE_MEMORY;
-	code = filter_run(program.s);
+	argv[0] = path.s;
+	argv[1] = 0;
+	signal(SIGPIPE, SIG_DFL);
+	alarm(0);
+	execve(path.s, argv, environ);
 	log_start("warning", "unable to run the next program");
-	log_string("program", program.s);
+	log_string("program", path.s);
 	log_errno(errno);
 	log_end();
-	return code;
+	return QUEUE_EXEC;
 }
 
 /* A user's terminal is no log. */
@@ -104,23 +120,28 @@ take_piece(char const *s, size_t n)
 	ssize_t i = head_take(&m.head, s, n);
 
 	if (i == -1)
-		return -1;
+		return QUEUE_MEMORY;
 	canon_body(&m.canon, s + i, n - (size_t)i);
-	return 1;
+	if (spool_put(&m.spool, s, n) == 1)
+		return 0;
+	return errno == ENOMEM ? QUEUE_MEMORY : QUEUE_WRITE;
 }
 
 static int
 read_message(void)
 {
-	int code;
+	static char buf[65536];
+	ssize_t r = 0;
+	int code = 0;
 
 	if (spool_open(&m.spool, ROOM) == -1)
 		return QUEUE_MEMORY;
 	sha256_init(&m.sha);
 	canon_begin(&m.canon, hash, &m.sha);
-	code = given_message(&m.spool, take_piece);
+	while (!code && (r = given_read(0, buf, sizeof buf)) > 0)
+		code = take_piece(buf, (size_t)r);
 	canon_end(&m.canon);
-	return code;
+	return r == -1 ? QUEUE_READ : code;
 }
 
 /* Does control/dkim name the domain?  1, 0, -1. */
@@ -279,6 +300,7 @@ main(int argc, char const *const *argv)
 	if (argc > 1)
 		strerr_dieusage(EXIT_USAGE, USAGE);
 	signal(SIGPIPE, SIG_IGN);
-	given_deadline();
+	signal(SIGALRM, too_long);
+	alarm(DAY);
 	return run();
 }

@@ -22,9 +22,18 @@
 
 char const *PROG = "scanq";
 
+enum { DAY = 86400 };	/* qmail-queue's limit */
+
 static struct scan scan;
 static struct intake intake;
 static stralloc envelope = STRALLOC_ZERO;
+
+static void
+too_long(int sig)
+{
+	(void)sig;
+	_exit(QUEUE_TIMEOUT);
+}
 
 /* No verdict: our caller keeps the message. */
 static int
@@ -123,6 +132,7 @@ main(int argc, char const *const *argv)
 	}
 	if (test)
 		return selftest(enable, alert);
-	given_deadline();
+	signal(SIGALRM, too_long);
+	alarm(DAY);
 	return run();
 }

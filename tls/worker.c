@@ -24,6 +24,15 @@ enum {
 	TICK = 1000		/* deadlines are looked after so often */
 };
 
+static void
+die(char const *what)
+{
+	log_start("fatal", what);
+	log_errno(errno);
+	log_end();
+	_exit(EXIT_TEMP);
+}
+
 /* The descriptor that a SIGHUP is to be read from. */
 static int
 prepare_signals(void)
@@ -32,7 +41,7 @@ prepare_signals(void)
 	int fd = signalpipe_open(&hup, 1);
 
 	if (fd == -1)
-		log_die(EXIT_TEMP, "unable to make a pipe", 0);
+		die("unable to make a pipe");
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
 	return fd;
@@ -57,7 +66,7 @@ narrow(void)
 	};
 
 	if (sandbox_only(calls, sizeof calls / sizeof *calls) == -1)
-		log_die(EXIT_TEMP, "unable to restrict system calls", 0);
+		die("unable to restrict system calls");
 }
 
 static unsigned int
@@ -92,10 +101,10 @@ set_up(struct worker *w, struct conns *c)
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	/* a process that is busy is passed over, of the others one is woken */
 	if (keys_tickets(w->keys, w->tickets) == -1)
-		log_die(EXIT_TEMP, "unable to set the keys of tickets", 0);
+		die("unable to set the keys of tickets");
 	if (c->epoll == -1 || add(c->epoll, signals, EPOLLIN, w) == -1 ||
 	    add(c->epoll, w->listener, EPOLLIN | EPOLLEXCLUSIVE, 0) == -1)
-		log_die(EXIT_TEMP, "unable to prepare for events", 0);
+		die("unable to prepare for events");
 }
 
 /* No new connections; those that are here stay. */
@@ -117,7 +126,7 @@ look_at_clock(struct worker *w, struct conns *c)
 	c->now = clock_ms();
 	if (tickets_advance(w->tickets, c->now / 1000) == 1 &&
 	    keys_tickets(w->keys, w->tickets) == -1)
-		log_die(EXIT_TEMP, "unable to renew the keys of tickets", 0);
+		die("unable to renew the keys of tickets");
 }
 
 static void
@@ -129,7 +138,7 @@ turn(struct worker *w, struct conns *c)
 	int i;
 
 	if (n == -1 && errno != EINTR)
-		log_die(EXIT_TEMP, "unable to wait for events", 0);
+		die("unable to wait for events");
 	look_at_clock(w, c);
 	for (i = 0; i < n; i++) {
 		if (!e[i].data.ptr)

@@ -365,12 +365,17 @@ check_lists(struct machine const *m)
 {
 	stralloc lists = STRALLOC_ZERO;
 	char const *s;
-	unsigned int i;
+	unsigned int i, public = 0;
 
 	if (control_list("control/dnsbl", &lists) != 1) {
 		finding_note("control/dnsbl names no list");
 		return;
 	}
+	for (i = 0; i < m->n; i++)
+		public += !checks_private(&m->addresses[i]);
+	if (!public)
+		finding_note("this machine has no public address of its own: "
+		    "no list was asked about it");
 	for (s = lists.s; s < lists.s + lists.len; s += strlen(s) + 1) {
 		if (strncmp(s, "allow ", 6) == 0 ||
 		    strncmp(s, "name ", 5) == 0)

@@ -27,17 +27,47 @@ enum {
 
 static stralloc out = STRALLOC_ZERO;
 
+/* What "mailctl stat" says, asked once.  Its exit code, or -1. */
+static int
+services(stralloc *copy)
+{
+	static char const *const argv[] = { "bin/mailctl", "stat", 0 };
+	static stralloc all = STRALLOC_ZERO;
+	static int code, asked;
+
+	if (!asked)
+		code = ask(argv, 60, &all);
+	asked = 1;
+	return code == -1 || (stralloc_copy(copy, &all) && stralloc_0(copy)) ?
+	    code : -1;
+}
+
+int
+checks_runs(char const *service)
+{
+	size_t pos = 0;
+	char *line, name[32], state[32];
+
+	if (services(&out) == -1)
+		return -1;
+	while ((line = ask_line(&out, &pos)))
+		if (sscanf(line, "%31s %31s", name, state) == 2 &&
+		    strcmp(name, service) == 0)
+			return strcmp(state, "up") == 0 ||
+			    strcmp(state, "paused") == 0;
+	return -1;
+}
+
 /* The lines of "mailctl stat" that say what a service does. */
 void
 check_services(struct machine const *m)
 {
-	static char const *const argv[] = { "bin/mailctl", "stat", 0 };
 	unsigned int up = 0;
 	size_t pos = 0;
 	char *line, name[32], state[32];
 
 	(void)m;
-	if (ask(argv, 60, &out) == -1) {
+	if (services(&out) == -1) {
 		finding_bad("nothing can be asked", "mailctl stat",
 		    "bin/mailctl does not run: %s", strerror(errno));
 		return;
@@ -51,6 +81,9 @@ check_services(struct machine const *m)
 			finding_bad("what it does, nobody does now",
 			    "mailctl start, and mailctl logs", "%s is down",
 			    name);
+		else if (strcmp(state, "paused") == 0)
+			finding_bad("what it does, nobody does now",
+			    "mailctl cont", "%s is paused", name);
 		else if (strcmp(state, "no") == 0)
 			finding_bad("nothing starts it, nor starts it again",
 			    "mailctl start", "%s is not supervised", name);
@@ -105,6 +138,33 @@ check_number(char const *file, unsigned int least, unsigned int most)
 		return;
 }
 
+/* Services run as users of their own.  A file whose group is not root's is
+ * meant for that group alone.
+ */
+static void
+check_readable(void)
+{
+	DIR *d = opendir("control");
+	struct dirent *e;
+	struct stat st;
+	unsigned int found = 0;
+
+	while (d && (e = readdir(d))) {
+		if (*e->d_name == '.' || fstatat(dirfd(d), e->d_name, &st,
+		    0) == -1 || !S_ISREG(st.st_mode) || st.st_uid ||
+		    st.st_mode & S_IROTH || (st.st_mode & S_IRGRP && st.st_gid))
+			continue;
+		if (++found <= FILES)
+			finding_bad("services cannot read it: mail is put off,"
+			    " or they do not start", "chmod 644; with a password"
+			    " in it chgrp postern-remote and chmod 640",
+			    "control/%s (mode %03o) is for root alone",
+			    e->d_name, (unsigned int)st.st_mode & 0777);
+	}
+	if (d)
+		closedir(d);
+}
+
 void
 check_settings(struct machine const *m)
 {
@@ -128,6 +188,7 @@ check_settings(struct machine const *m)
 	    "users/cdb" };
 	size_t i;
 
+	check_readable();
 	for (i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		check_number(numbers[i].file, numbers[i].least,
 		    numbers[i].most);

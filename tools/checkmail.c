@@ -75,7 +75,13 @@ check_ports(struct machine const *m)
 			continue;
 		address_of(m, d, &a);
 		ipaddr_fmt(text, &a);
-		if (talk_open(&talk, &a, port, 0) == 1)
+		if (talk_open(&talk, &a, port, 0) == 1 &&
+		    checks_runs(d->service) == 0)
+			finding_bad("mail and passwords go to that one",
+			    "ss -lptn names it; stop it, then mailctl start",
+			    "another program than %s answers at %s, port %u",
+			    d->service, text, port);
+		else if (talk.fd != -1)
 			finding_ok("%s answers at %s, port %u", d->service,
 			    text, port);
 		else
@@ -108,7 +114,7 @@ check_relay(struct machine const *m)
 	struct ipaddr a;
 	char port[16], to[IPADDR_FMT], from[IPADDR_FMT];
 	char const *argv[] = { "bin/relaytest", "-q", "-p", port, "-d",
-	    m->domains.len ? m->domains.s : m->me.s, "-b", from, to, 0 };
+	    0, "-b", from, to, 0 };
 	char const *s;
 	int code;
 
@@ -119,6 +125,7 @@ check_relay(struct machine const *m)
 	    checks_setting(doors[0].port, doors[0].usual));
 	ipaddr_fmt(to, &a);
 	s = stranger(&a, from);
+	argv[5] = checks_strict(m);
 	argv[7] = s;
 	code = ask(argv, 300, &out);
 	if (code == 0)

@@ -19,15 +19,21 @@ struct machine {
 };
 #define MACHINE_ZERO { STRALLOC_ZERO, { { { 0 } } }, 0, STRALLOC_ZERO }
 
-/* 1, -1 */
+/* 1; 0 control/me names no host; -1 */
 extern int checks_prepare(struct machine *m);
 /* A port that somebody elsewhere cannot reach by nature: 10.0.0.1, fe80::1. */
 extern int checks_private(struct ipaddr const *a);
+/* A domain of ours that refuses unknown recipients: what a catch-all takes is
+ * no proof of relaying.  Without one, the name of this host.
+ */
+extern char const *checks_strict(struct machine const *m);
 extern unsigned int checks_setting(char const *file, unsigned int otherwise);
 /* Does mail that comes to port 25 pass this filter (scanq, dmarcq)? */
 extern int checks_filter(char const *name);
 
 /* checkhost.c */
+/* Does "mailctl stat" say that this service runs?  1, 0; -1 it says nothing. */
+extern int checks_runs(char const *service);
 extern void check_services(struct machine const *m);
 extern void check_files(struct machine const *m);
 extern void check_settings(struct machine const *m);

@@ -179,11 +179,14 @@ main(int argc, char *const *argv)
 {
 	struct machine m = MACHINE_ZERO;
 	char const *d;
-	int i;
+	int i, r;
 
 	if (home_enter() == -1)
 		strerr_diefu2sys(EXIT_TEMP, "enter ", home_path());
-	if (checks_prepare(&m) == -1)
+	r = checks_prepare(&m);
+	if (r == 0)
+		strerr_dief1x(EXIT_TEMP, "control/me names no host");
+	if (r == -1)
 		strerr_diefu1sys(EXIT_TEMP, "read control/me, users/mailbox "
 		    "or the addresses of this machine");
 	i = options(argc, argv, &m);

@@ -111,15 +111,23 @@ main(int argc, char *const *argv)
 	char *const *names = options(argc, argv);
 	enum grade worst;
 	unsigned int i;
+	int r;
 
 	sig_ignore(SIGPIPE);
 	if (home_enter() == -1)
 		strerr_diefu2sys(EXIT_TEMP, "enter ", home_path());
 	setenv("POSTERN_HOME", home_path(), 1);
-	if (checks_prepare(&m) == -1)
+	r = checks_prepare(&m);
+	if (r == -1)
 		strerr_diefu1sys(EXIT_TEMP, "read control/me, users/mailbox "
 		    "or the addresses of this machine");
-	for (i = 0; i < CHECKS; i++) {
+	if (r == 0) {
+		finding_check("settings");
+		finding_bad("no mail comes in and none goes out; nothing else "
+		    "was looked at", "put this host's full name into "
+		    "control/me", "control/me is missing or empty");
+	}
+	for (i = 0; r && i < CHECKS; i++) {
 		if (!wanted(checks[i].name, names))
 			continue;
 		finding_check(checks[i].name);

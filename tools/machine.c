@@ -2,9 +2,12 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/control.h"
+#include "lib/exitcode.h"
+#include "tools/ask.h"
 #include "tools/checks.h"
 
 static int
@@ -114,9 +117,28 @@ checks_prepare(struct machine *m)
 {
 	int r = control_line("control/me", &m->me);
 
-	if (r == 0)
-		errno = ENOENT;
-	if (r != 1 || !stralloc_0(&m->me))
+	if (r != 1)
+		return r;
+	if (!stralloc_0(&m->me))
 		return -1;
 	return find_addresses(m) == 1 ? find_domains(m) : -1;
+}
+
+char const *
+checks_strict(struct machine const *m)
+{
+	char const *d = m->domains.s;
+	stralloc out = STRALLOC_ZERO;
+	char to[300];
+	char const *argv[] = { "bin/rcptcheck", to, 0 };
+	int code = EXIT_PERM + 1;
+
+	for (; d && d < m->domains.s + m->domains.len; d += strlen(d) + 1) {
+		snprintf(to, sizeof to, "relaytest=40relaytest@%.255s", d);
+		code = ask(argv, 20, &out);
+		if (code == EXIT_PERM)
+			break;
+	}
+	stralloc_free(&out);
+	return code == EXIT_PERM ? d : m->me.s;
 }

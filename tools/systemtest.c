@@ -61,7 +61,7 @@ show(char const *const *argv, unsigned int seconds)
 	fflush(stdout);
 	code = ask(argv, seconds, &out);
 	if (code == -1) {
-		printf("%s\n", strerror(errno));
+		printf("%s: %s\n", argv[0], strerror(errno));
 		return -1;
 	}
 	fwrite(out.s, 1, out.len, stdout);
@@ -138,11 +138,11 @@ lists(void)
 }
 
 static void
-relay(void)
+relay(struct machine const *m)
 {
 	char port[16], to[IPADDR_FMT];
-	char const *argv[] = { "bin/relaytest", "-p", port, "-d", o.domain,
-	    "-b", "127.9.9.9", to, 0 };
+	char const *argv[] = { "bin/relaytest", "-p", port, "-d",
+	    checks_strict(m), "-b", "127.9.9.9", to, 0 };
 
 	heading("3. Mail relay");
 	snprintf(port, sizeof port, "%u", o.smtp_port);
@@ -307,13 +307,17 @@ main(int argc, char *const *argv)
 {
 	struct machine m = MACHINE_ZERO;
 	time_t now = time(0);
+	int r;
 
 	sig_ignore(SIGPIPE);
 	options(argc, argv);
 	if (home_enter() == -1)
 		strerr_diefu2sys(EXIT_TEMP, "enter ", home_path());
 	setenv("POSTERN_HOME", home_path(), 1);
-	if (checks_prepare(&m) == -1)
+	r = checks_prepare(&m);
+	if (r == 0)
+		strerr_dief1x(EXIT_TEMP, "control/me names no host");
+	if (r == -1)
 		strerr_diefu1sys(EXIT_TEMP, "read control/me, users/mailbox "
 		    "or the addresses of this machine");
 	o.domain = m.domains.len ? m.domains.s : m.me.s;
@@ -326,7 +330,7 @@ main(int argc, char *const *argv)
 	printf("System test of %s, %s", m.me.s, ctime(&now));
 	open_ports();
 	lists();
-	relay();
+	relay(&m);
 	content();
 	pop3();
 	printf("\n%u tests, %u failed\n", tests, failed);

@@ -150,6 +150,8 @@ def test_service_that_is_down_is_bad(suite, dns):
     try:
         one(doctor(suite, dns, "services", code=2), "bad", "pop3 is down")
         one(doctor(suite, dns, "ports", code=2), "bad", "pop3 does not answer")
+        with socket.create_server(("127.0.0.1", suite.pop3_port)):
+            one(doctor(suite, dns, "ports", code=2), "bad", "another program than pop3 answers")
     finally:
         subprocess.run(["s6-svc", "-wu", "-u", suite.home / "service/pop3"], check=True,
                        timeout=20)
@@ -164,6 +166,49 @@ def test_mistakes_in_settings_are_named(suite, dns):
         one(doctor(suite, dns, "settings", code=1), "warning", "control/concurrencyincoming is 1")
     finally:
         f.unlink()
+
+
+def test_a_setting_that_services_cannot_read_is_bad(suite, dns):
+    f = suite.home / "control/me"
+    routes = suite.home / "control/smtproutes"
+    mode = routes.stat().st_mode
+    try:
+        f.chmod(0o640)
+        routes.chmod(0o640)
+        shutil.chown(routes, group="postern-remote")    # as INSTALL has it
+        [bad] = [b for b in doctor(suite, dns, "settings", code=2) if b["grade"] == "bad"]
+        assert bad["what"] == "control/me (mode 640) is for root alone"
+    finally:
+        f.chmod(0o644)
+        shutil.chown(routes, group="root")
+        routes.chmod(mode)
+    doctor(suite, dns, "settings", code=0)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", None])
+def test_a_host_without_a_name_is_bad(suite, dns, text):
+    f = suite.home / "control/me"
+    old = f.read_text()
+    try:
+        f.unlink() if text is None else f.write_text(text)
+        [bad] = doctor(suite, dns, code=2)
+        assert bad["what"] == "control/me is missing or empty" and bad["grade"] == "bad"
+        for program in "dnsrecords", "systemtest":
+            r = subprocess.run([suite.home / "bin" / program], text=True, timeout=60,
+                               env=postern.env(suite.home), capture_output=True)
+            assert (r.returncode, r.stderr) == (
+                111, f"{program}: fatal: control/me names no host\n")
+    finally:
+        f.write_text(old)
+
+
+def test_what_a_catch_all_takes_is_no_relaying(suite, dns):
+    suite.run("vcatchall", "example.com", "alice@example.com")
+    try:
+        one(doctor(suite, dns, "recipients", code=1), "warning", "example.com are accepted")
+        one(doctor(suite, dns, "relay", code=0), "ok", "127.9.9.9 may not relay")
+    finally:
+        suite.run("vcatchall", "example.com", "bounce-no-mailbox")
 
 
 def test_a_quarantine_that_nobody_has_is_bad(suite, dns):
@@ -248,6 +293,18 @@ def test_a_dead_resolver_is_bad(suite, dns):
     found = doctor(suite, Nobody, "dns")
     one(found, "warning", f"no answer about {HOST}")
     assert not [f for f in found if f["grade"] in ("ok", "bad")], found
+
+
+def test_lists_are_spoken_of_without_a_public_address(suite):
+    f = suite.home / "control/dnsbl"
+    f.write_text("bl.example=127.0.0.2\n")
+    try:
+        r = subprocess.run(["unshare", "--net", suite.home / "bin/doctor", "--json", "lists"],
+                           text=True, capture_output=True, timeout=60,
+                           env=postern.env(suite.home))
+        one(json.loads(r.stdout), "note", "no public address of its own")
+    finally:
+        f.unlink()
 
 
 def test_an_address_whose_name_is_not_told_is_not_called_nameless(suite, dns, zone):

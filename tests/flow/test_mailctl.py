@@ -111,6 +111,16 @@ def test_one_that_does_not_come_back_is_named(own_suite):
     assert AT_ONCE["smtpd"](own_suite)
 
 
+def test_one_that_cannot_start_says_why(own_suite):
+    """As where an old mail server has the port."""
+    with socket.create_server(("127.0.0.1", own_suite.smtp_port)):
+        own_suite.start(wait=False)
+        r = mailctl(own_suite, "start")
+        assert (r.returncode, r.stderr) == (
+            111, "mailctl: smtpd: still not up: listen: fatal: unable to bind 127.0.0.1 port "
+            f"{own_suite.smtp_port}: Address in use\n")
+
+
 def test_restart_does_not_fail_for_a_delivery_that_lasts(own_suite):
     fifo = own_suite.home / "fifo"
     os.mkfifo(fifo)
@@ -174,6 +184,11 @@ def test_pause_holds_mail_back_and_cont_lets_it_go(own_suite):
         s.sendmail("carol@elsewhere.example", ["alice@example.com"],
                    b"Subject: held\r\n\r\nhello\r\n")
     assert own_suite.queue_ids() != []
+    for verb, text in [("stat", r"^{} +paused "), ("status", r"^{} +PAUSED: mailctl cont")]:
+        r = mailctl(own_suite, verb)
+        assert r.returncode == 111
+        for service in "smtpd", "pop3", "send":
+            assert re.search(text.format(service), r.stdout, re.M), r.stdout
     r = mailctl(own_suite, "cont")
     assert r.returncode == 0, r.stderr
     own_suite.wait_empty_queue()

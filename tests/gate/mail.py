@@ -85,12 +85,11 @@ class Ledger(dict):
         """What is in new/: keys whole, names torn."""
         whole, torn = collections.Counter(), []
         for f in maildir.glob("new/*"):
-            data = f.read_bytes()
-            got = self.box_file(data)
+            got = self.box_file(f.read_bytes())
             if got:
                 whole[got] += 1
             else:
-                torn.append(f"{f.name} (of {self.key_in(data)})")
+                torn.append(f.name)
         return Box(whole, torn)
 
     def sink(self, user, sessions):
