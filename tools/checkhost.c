@@ -156,8 +156,8 @@ check_readable(void)
 			continue;
 		if (++found <= FILES)
 			finding_bad("services cannot read it: mail is put off,"
-			    " or they do not start", "chmod 644; with a password"
-			    " in it chgrp postern-remote and chmod 640",
+			    " or they do not start", "chmod 644; with a "
+			    "password in it chgrp postern-remote and chmod 640",
 			    "control/%s (mode %03o) is for root alone",
 			    e->d_name, (unsigned int)st.st_mode & 0777);
 	}

@@ -25,7 +25,8 @@ struct textfile_edit {
 };
 
 /* Edits a file of root's, mode 0644; one that is not there is empty.  Case of
- * letters and blanks at the end of a line are ignored.  1 changed; 0 it was so already; -1 with errno.
+ * letters and blanks at the end of a line are ignored.  1 changed; 0 it was so
+ * already; -1 with errno.
  */
 extern int textfile_edit(char const *file, struct textfile_edit const *e);
 
