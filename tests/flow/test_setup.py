@@ -1,5 +1,6 @@
 import contextlib
 import fcntl
+import os
 import pathlib
 import poplib
 import re
@@ -285,7 +286,12 @@ def test_port_of_another_program_is_named(machine):
         if SYSTEMD:
             pytest.skip("setup does not start services here")
     assert r.returncode == 111
-    assert f"port {machine.smtp} is taken by another program" in r.stderr
+    assert (f"port {machine.smtp} is taken by another program (pytest, process {os.getpid()}):"
+            in r.stderr.replace(pathlib.Path("/proc/self/comm").read_text().strip(), "pytest"))
+    # the same port at another address is no obstacle
+    with socket.create_server(("127.0.0.9", machine.smtp)):
+        r = machine.setup("example.com")
+    assert r.returncode == 0, r.stderr
     assert machine.mailctl("start").returncode == 0
 
 
@@ -408,6 +414,31 @@ def test_files_outside_become_new_unless_somebody_changed_them(machine, scratch)
     assert got("foreign.cron") == "# nothing here\n" and "does not name" in got("foreign.err")
     assert got("absent.cron") is None and "cron" not in got("absent.err")
     assert got("absent.clamd") == clamd + "TCPSocket 3310\n"
+
+
+SECOND = """
+echo "*/10 * * * * root /var/first/bin/mailctl scan -a" >/etc/cron.d/postern-scan
+mkdir -p /etc/systemd/system
+echo "ExecStart=/usr/bin/s6-svscan /var/first/service" >/etc/systemd/system/postern.service
+mount -t tmpfs run /run && mkdir -p /run/systemd/system
+"$@" --scan example.com; code=$?
+cp /etc/cron.d/postern-scan* /etc/systemd/system/postern*.service .
+exit $code
+"""
+
+
+@pytest.mark.skipif(SYSTEMD, reason="writes no unit beside a real systemd's")
+def test_a_second_installation_has_a_unit_and_a_cron_job_of_its_own(machine, scratch):
+    (scratch / "second").write_text(SECOND)
+    r, told = machine.in_own_etc(scratch, 'sh ./second "$@"', *machine.command())
+    assert r.returncode == 0, r.stderr
+    assert "does not name" not in r.stderr
+    own = re.sub("[^A-Za-z0-9]", "-", str(machine.home))
+    assert "/var/first/" in (scratch / "postern-scan").read_text()
+    assert "/var/first/" in (scratch / "postern.service").read_text()
+    assert f"{machine.home}/bin/mailctl scan" in (scratch / f"postern-scan{own}").read_text()
+    assert f"{machine.home}/service\n" in (scratch / f"postern{own}.service").read_text()
+    assert f"systemctl -q enable postern{own}.service\n" in told
 
 
 @pytest.mark.parametrize("args", [
