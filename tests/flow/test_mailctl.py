@@ -1,21 +1,33 @@
+import contextlib
 import os
 import re
 import socket
 import ssl
 import subprocess
+import time
 
 import pytest
 
 import postern
 import suite as suites
+from conftest import prepared
 
 SUPERVISORS = ["s6-svscan", "svscan", "runsvdir"]
 
 
+def begin(suite, *args):
+    """mailctl, which is still at work."""
+    return subprocess.Popen([suite.home / "bin/mailctl", *args], text=True, env=postern.env(suite.home),
+                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def end(p):
+    out, err = p.communicate(timeout=60)
+    return subprocess.CompletedProcess(p.args, p.returncode, out, err)
+
+
 def mailctl(suite, *args):
-    return subprocess.run([suite.home / "bin/mailctl", *args], text=True,
-                          env=postern.env(suite.home), capture_output=True,
-                          timeout=60)
+    return end(begin(suite, *args))
 
 
 def deliver(suite, subject):
@@ -77,6 +89,27 @@ AT_ONCE = {
 }
 
 
+class Gate:
+    """Keeps a service from starting, from when it has come until open()."""
+
+    def __init__(self, suite, service):
+        self.fifo = suite.home / f"gate-{service}"
+        os.mkfifo(self.fifo)
+        self.fd = None
+
+    def reached(self):
+        with contextlib.suppress(OSError):      # ENXIO: nobody reads
+            self.fd = self.fd or os.open(self.fifo, os.O_WRONLY | os.O_NONBLOCK)
+        return self.fd is not None
+
+    def wait(self):
+        suites.wait_until(self.reached, 30, self.fifo.name)
+
+    def open(self):
+        self.fifo.unlink()
+        os.close(self.fd)
+
+
 def change_run(suite, service, old, new):
     run = suite.home / "service" / service / "run"
     text = run.read_text()
@@ -84,60 +117,109 @@ def change_run(suite, service, old, new):
     run.write_text(text.replace(old, new))
 
 
+@pytest.fixture(scope="module")
+def gated():
+    """A running suite whose services pass by gates; how long a restart takes."""
+    with prepared() as s:
+        (s.home / "service/dmarcd/down").unlink()
+        s.run("dkimkey", "example.com")
+        for service in AT_ONCE:
+            gate = f"gate-{service}"
+            change_run(s, service, "exec confine", f"[ ! -p {gate} ] || read -r x <{gate}\nexec confine")
+        s.start(wait=False)
+        assert s.run("mailctl", "start") == ""
+        before = time.monotonic()
+        assert s.run("mailctl", "restart") == ""
+        yield s, time.monotonic() - before
+
+
+def pids(suite):
+    return dict(re.findall(r"^(\w+) +up .* pid (\d+)$", suite.run("mailctl", "stat"), re.M))
+
+
 @pytest.mark.parametrize("service", AT_ONCE)
-def test_restart_and_start_wait_for_one_that_is_slow(own_suite, service):
-    (own_suite.home / "service/dmarcd/down").unlink()
-    own_suite.run("dkimkey", "example.com")
-    own_suite.start(wait=False)
-    assert own_suite.run("mailctl", "start") == ""
-    change_run(own_suite, service, "exec confine", "sleep 2\nexec confine")
-    before = mailctl(own_suite, "stat").stdout
-    assert own_suite.run("mailctl", "restart") == ""
-    assert AT_ONCE[service](own_suite)
-    pid = re.compile(rf"^{service} +up .* pid (\d+)$", re.M)
-    assert pid.search(before)[1] != pid.search(own_suite.run("mailctl", "stat"))[1]
+def test_restart_waits_for_one_that_is_slow(gated, service):
+    suite, takes = gated
+    before = pids(suite)
+    gate = Gate(suite, service)
+    p = begin(suite, "restart")
+    gate.wait()
+    with pytest.raises(subprocess.TimeoutExpired):
+        p.wait(takes + .2)      # it would have ended
+    gate.open()
+    r = end(p)
+    assert (r.returncode, r.stdout, r.stderr) == (0, "", "")
+    assert AT_ONCE[service](suite)
+    after = pids(suite)
+    assert before.keys() == after.keys() == set(AT_ONCE)
+    assert not before.items() & after.items()
 
-    own_suite.run("mailctl", "stop")
-    assert own_suite.run("mailctl", "start") == ""
-    assert AT_ONCE[service](own_suite)
+
+def test_start_waits_for_one_after_the_other(gated):
+    suite, takes = gated
+    suite.run("mailctl", "stop")
+    gates = {service: Gate(suite, service) for service in AT_ONCE}
+    p = begin(suite, "start")
+    for service in list(AT_ONCE):
+        gates[service].wait()
+        time.sleep(takes / 3)     # as long as it takes for several
+        assert p.poll() is None
+        assert not any(g.reached() for name, g in gates.items() if name != service)
+        gates.pop(service).open()
+        suites.wait_until(lambda: any(g.reached() for g in gates.values()) or p.poll() is not None, 30, service)
+        assert AT_ONCE[service](suite)
+    assert end(p).returncode == 0
+    assert pids(suite).keys() == set(AT_ONCE)
 
 
-def test_one_that_does_not_come_back_is_named(own_suite):
-    own_suite.start()
-    change_run(own_suite, "authd", "exec confine", "exec sleep 1000\nexec confine")
-    r = mailctl(own_suite, "restart")
+@pytest.fixture(scope="module")
+def hung():
+    """Three suites and what mailctl says of them, at once, for it waits 15 seconds
+    each time.  restart, where authd never answers; restart, where a delivery lasts,
+    with the fifo that it waits for and the send from before; start, where another
+    program has a port."""
+    with prepared() as one, prepared("alice@example.com") as other, prepared() as third, \
+            socket.create_server(("127.0.0.1", third.smtp_port)):
+        change_run(one, "authd", "exec confine", "[ ! -e hang ] || exec sleep 1000\nexec confine")
+        one.start()
+        (one.home / "hang").touch()
+        fifo = other.home / "fifo"
+        os.mkfifo(fifo)
+        fifo.chmod(0o666)
+        (other.home / "alias/.qmail-slow").write_text(f"|read x <{fifo}\n")
+        other.run("usersmake")
+        other.start()
+        other.send("carol@elsewhere.example", [f"slow@{suites.HOST}"], b"a: b\r\n\r\nc\r\n")
+        other.wait_log("send", "starting delivery")
+        [before] = other.named("send")
+        third.start(wait=False)
+        said = [end(p) for p in [begin(one, "restart"), begin(other, "restart"), begin(third, "start")]]
+        yield one, said[0], other, said[1], fifo, before, third, said[2]
+
+
+def test_one_that_does_not_come_back_is_named(hung):
+    suite, r, *_ = hung
     assert (r.returncode, r.stderr) == (
         111, "mailctl: authd: is up, but does not answer: mailctl logs authd\n")
-    assert AT_ONCE["smtpd"](own_suite)
+    assert AT_ONCE["smtpd"](suite)
 
 
-def test_one_that_cannot_start_says_why(own_suite):
+def test_one_that_cannot_start_says_why(hung):
     """As where an old mail server has the port."""
-    with socket.create_server(("127.0.0.1", own_suite.smtp_port)):
-        own_suite.start(wait=False)
-        r = mailctl(own_suite, "start")
-        assert (r.returncode, r.stderr) == (
-            111, "mailctl: smtpd: still not up: listen: fatal: unable to bind 127.0.0.1 port "
-            f"{own_suite.smtp_port}: Address in use\n")
+    *_, suite, r = hung
+    assert (r.returncode, r.stderr) == (
+        111, "mailctl: smtpd: still not up: listen: fatal: unable to bind 127.0.0.1 port "
+        f"{suite.smtp_port}: Address in use\n")
 
 
-def test_restart_does_not_fail_for_a_delivery_that_lasts(own_suite):
-    fifo = own_suite.home / "fifo"
-    os.mkfifo(fifo)
-    fifo.chmod(0o666)
-    (own_suite.home / "alias/.qmail-slow").write_text(f"|read x <{fifo}\n")
-    own_suite.run("usersmake")
-    own_suite.start()
-    own_suite.send("carol@elsewhere.example", [f"slow@{suites.HOST}"], b"a: b\r\n\r\nc\r\n")
-    own_suite.wait_log("send", "starting delivery")
-    [before] = own_suite.named("send")
-    r = mailctl(own_suite, "restart")
+def test_restart_does_not_fail_for_a_delivery_that_lasts(hung):
+    suite, r, fifo, before = hung[2:6]
     assert (r.returncode, r.stderr) == (
         0, "mailctl: send: starts anew when the deliveries under way have ended\n")
-    assert own_suite.named("send") == [before]
+    assert suite.named("send") == [before]
     fifo.write_text("x\n")
-    suites.wait_until(lambda: own_suite.named("send") not in ([], [before]), 30, "new send")
-    deliver(own_suite, "afterwards")
+    suites.wait_until(lambda: suite.named("send") not in ([], [before]), 30, "new send")
+    deliver(suite, "afterwards")
 
 
 def test_tls_is_there_when_its_first_certificate_is_in_force(own_suite):
@@ -154,14 +236,13 @@ def test_tls_is_there_when_its_first_certificate_is_in_force(own_suite):
         assert own_suite.run("mailctl", "restart") == ""
 
 
-def test_reload_and_doqueue_reach_send(own_suite):
-    own_suite.start()
-    deliver(own_suite, "first")
-    before = own_suite.named("send")
-    assert mailctl(own_suite, "reload").returncode == 0
-    assert mailctl(own_suite, "doqueue").returncode == 0
-    deliver(own_suite, "still there")
-    assert own_suite.named("send") == before
+def test_reload_and_doqueue_reach_send(suite):
+    deliver(suite, "first")
+    before = suite.named("send")
+    assert mailctl(suite, "reload").returncode == 0
+    assert mailctl(suite, "doqueue").returncode == 0
+    deliver(suite, "still there")
+    assert suite.named("send") == before
 
 
 def test_reload_makes_a_new_local_domain_known(own_suite):
@@ -176,24 +257,23 @@ def test_reload_makes_a_new_local_domain_known(own_suite):
     assert b"Subject: new domain" in own_suite.wait_mail("alice@example.com")[0]
 
 
-def test_pause_holds_mail_back_and_cont_lets_it_go(own_suite):
-    own_suite.start()
-    deliver(own_suite, "first")
-    with own_suite.smtp() as s:
-        assert mailctl(own_suite, "pause").returncode == 0
+def test_pause_holds_mail_back_and_cont_lets_it_go(suite):
+    deliver(suite, "not held")
+    with suite.smtp() as s:
+        assert mailctl(suite, "pause").returncode == 0
         s.sendmail("carol@elsewhere.example", ["alice@example.com"],
                    b"Subject: held\r\n\r\nhello\r\n")
-    assert own_suite.queue_ids() != []
+    assert suite.queue_ids() != []
     for verb, text in [("stat", r"^{} +paused "), ("status", r"^{} +PAUSED: mailctl cont")]:
-        r = mailctl(own_suite, verb)
+        r = mailctl(suite, verb)
         assert r.returncode == 111
         for service in "smtpd", "pop3", "send":
             assert re.search(text.format(service), r.stdout, re.M), r.stdout
-    r = mailctl(own_suite, "cont")
+    r = mailctl(suite, "cont")
     assert r.returncode == 0, r.stderr
-    own_suite.wait_empty_queue()
+    suite.wait_empty_queue()
     assert any(b"Subject: held" in m
-               for m in own_suite.mailbox("alice@example.com"))
+               for m in suite.mailbox("alice@example.com"))
 
 
 def test_start_waits_for_a_supervisor_that_is_late(own_suite):
@@ -207,29 +287,36 @@ def test_start_waits_for_a_supervisor_that_is_late(own_suite):
     assert re.search("^new +up ", suite.run("mailctl", "stat"), re.M)
 
 
-def test_restart_without_a_supervisor_says_so(own_suite):
-    r = mailctl(own_suite, "restart")
+@pytest.fixture(scope="module")
+def idle_suite():
+    """Not started, and left as it is."""
+    with prepared() as s:
+        yield s
+
+
+def test_restart_without_a_supervisor_says_so(idle_suite):
+    r = mailctl(idle_suite, "restart")
     assert (r.returncode, r.stderr) == (111, "mailctl: no supervisor is running\n")
 
 
-def test_stat_without_a_supervisor_says_so(own_suite):
-    r = mailctl(own_suite, "stat")
+def test_stat_without_a_supervisor_says_so(idle_suite):
+    r = mailctl(idle_suite, "stat")
     assert r.returncode == 111
     assert r.stdout.count("no supervisor is running") >= 5
 
 
-def test_bad_rules_are_named_and_the_old_stay(own_suite):
-    old = (own_suite.home / "rules/smtp.cdb").read_bytes()
-    (own_suite.home / "rules/smtp").write_text(":allow\n1.2.3.4:perhaps\n")
-    r = mailctl(own_suite, "cdb")
+def test_bad_rules_are_named_and_the_old_stay(idle_suite):
+    old = (idle_suite.home / "rules/smtp.cdb").read_bytes()
+    (idle_suite.home / "rules/smtp").write_text(":allow\n1.2.3.4:perhaps\n")
+    r = mailctl(idle_suite, "cdb")
     assert r.returncode == 111
     assert "rules/smtp" in r.stderr
-    assert (own_suite.home / "rules/smtp.cdb").read_bytes() == old
+    assert (idle_suite.home / "rules/smtp.cdb").read_bytes() == old
 
 
 @pytest.mark.parametrize("args", [[], ["frobnicate"]])
-def test_misuse_is_named(own_suite, args):
-    r = mailctl(own_suite, *args)
+def test_misuse_is_named(idle_suite, args):
+    r = mailctl(idle_suite, *args)
     assert r.returncode == 100
     assert r.stderr.startswith("usage: mailctl start|stop|")
 
@@ -298,11 +385,10 @@ def test_status_is_for_people(own_suite):
     assert re.search("^damaged +1 SET ASIDE", r.stdout, re.M)
 
 
-def test_logs_are_readable_and_in_order(own_suite):
-    own_suite.start()
-    deliver(own_suite, "first")
-    own_suite.wait_log("send", "end msg")
-    r = mailctl(own_suite, "logs", "-n", "100")
+def test_logs_are_readable_and_in_order(suite):
+    deliver(suite, "logged")
+    suite.wait_log("send", "end msg")
+    r = mailctl(suite, "logs", "-n", "100")
     assert r.returncode == 0 and r.stderr == ""
     lines = r.stdout.splitlines()
     assert all(re.match(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d\.\d+ ", line) for line in lines)
@@ -310,7 +396,7 @@ def test_logs_are_readable_and_in_order(own_suite):
     # each logger gives its own times: of two services any may be first
     for text in ("smtpd: info: accepted", "new msg", "end msg"):
         assert any(text in line for line in lines)
-    only = mailctl(own_suite, "logs", "send").stdout
+    only = mailctl(suite, "logs", "send").stdout
     assert "new msg" in only and "smtpd:" not in only
     for wrong in (["nonsense"], ["../etc"], ["-x"], ["-n", "many"]):
-        assert mailctl(own_suite, "logs", *wrong).returncode in (100, 111)
+        assert mailctl(suite, "logs", *wrong).returncode in (100, 111)
