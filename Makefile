@@ -63,7 +63,7 @@ SESSION = smtpd/dialogue.o smtpd/argument.o smtpd/transaction.o \
 smtpd/smtpd: $(SESSION) smtpd/backend.o smtpd/login.o smtpd/program.o
 send/send: send/state.o send/schedule.o send/table.o send/line.o send/marks.o send/scan.o \
 	send/dest.o send/active.o send/recipients.o send/deliver.o send/bouncer.o send/pace.o send/steady.o \
-	send/reasons.o send/memory.o send/found.o send/halt.o send/command.o send/settings.o send/outcome.o send/wish.o
+	send/reasons.o send/memory.o send/found.o send/command.o send/settings.o send/outcome.o send/wish.o
 send/bounce: send/notice.o
 send/lspawn: send/pool.o
 # MIME walker: also of scanq

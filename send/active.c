@@ -15,7 +15,6 @@
 #include "send/bouncer.h"
 #include "send/command.h"
 #include "send/dest.h"
-#include "send/halt.h"
 #include "send/line.h"
 #include "send/outcome.h"
 #include "send/recipients.h"
@@ -106,12 +105,11 @@ new_active(struct send *s, uint32_t message)
 void
 active_free(struct send *s, struct active *a)
 {
-	uint32_t i;
+	int c;
 
 	active_cancel(s, a);
-	for (i = 0; i < a->njobs; i++)
-		if (a->jobs[i].state == JOB_RUNS)
-			return;	/* cannot be: settle waits for them */
+	if (a->running)
+		return;		/* cannot be: settle waits for them */
 	if (a->before)
 		a->before->after = a->after;
 	else
@@ -128,8 +126,9 @@ active_free(struct send *s, struct active *a)
 	stralloc_free(&a->text);
 	stralloc_free(&a->failures);
 	stralloc_free(&a->delays);
+	for (c = 0; c < CHANNELS; c++)
+		free(a->lane[c].jobs);
 	free(a->rcpt);
-	free(a->jobs);
 	free(a);
 }
 
@@ -200,34 +199,59 @@ log_new(struct active const *a, uint64_t bytes, struct origin const *o)
 	line_end();
 }
 
-/* When each channel's recipients are next tried, and into the heap, as soon
- * as queued has answered all marks.
+/* A try at a channel is over: when the next one is.  What failed may come back:
+ * its bounce may not be queued.
  */
+static void
+plan(struct send *s, struct active *a, int c)
+{
+	struct message *m = &s->table.m[a->message];
+	enum { TRIED = 1, UNTRIED = 2 };
+	int left = 0;
+	uint32_t i;
+
+	for (i = 0; i < a->rcpts; i++)
+		if (a->rcpt[i].channel == c && a->rcpt[i].state < DONE)
+			left |= a->rcpt[i].state == TO_DO ? UNTRIED : TRIED;
+	if (!left)
+		m->next[c] = TABLE_NEVER;
+	else if (a->due[c])
+		/* we were stopped: what did not start is due */
+		m->next[c] = SECONDS(s) + (a->again[c] || left & UNTRIED ? 0 :
+		    schedule_delay(&s->schedule, 0, state_age(s, a->birth),
+		    s->channel[c].skip));
+	else if (a->again[c])
+		m->next[c] = 0;
+	a->due[c] = a->again[c] = 0;
+}
+
+void
+active_park(struct send *s, struct active *a)
+{
+	struct message *m = &s->table.m[a->message];
+	int c;
+
+	for (c = 0; c < CHANNELS; c++)
+		if (a->lane[c].end)
+			dest_park(s, a->lane[c].jobs->dest, a->message);
+		else
+			plan(s, a, c);
+	if (table_due(m) < TABLE_IN_LINE)
+		table_wait(&s->table, a->message);
+	else
+		m->state = TABLE_PARKED;
+	active_free(s, a);
+}
+
+/* Into the heap, as soon as queued has answered all marks. */
 static void
 reschedule(struct send *s, struct active *a)
 {
 	struct message *m = &s->table.m[a->message];
-	enum { TRIED = 1, UNTRIED = 2 };
-	int left[CHANNELS] = { 0, 0 }, c;
-	uint32_t i;
+	int c;
 
-	for (i = 0; i < a->rcpts; i++)
-		if (a->rcpt[i].state < FAILED)
-			left[a->rcpt[i].channel] |=
-			    a->rcpt[i].state == TO_DO ? UNTRIED : TRIED;
 	for (c = 0; c < CHANNELS; c++)
-		if (!left[c])
-			m->next[c] = TABLE_NEVER;
-		else if (left[c] & UNTRIED && s->channel[c].halted)
-			m->next[c] = TABLE_HALTED;
-		else if (a->due[c])
-			/* we were stopped: what did not start is due */
-			m->next[c] = SECONDS(s) + (a->again ||
-			    left[c] & UNTRIED ? 0 :
-			    schedule_delay(&s->schedule, 0,
-			    state_age(s, a->birth), s->channel[c].skip));
-		else if (a->again)
-			m->next[c] = 0;
+		plan(s, a, c);
 	m->state = TABLE_MARKING;
 	if (!m->marks)
 		table_wait(&s->table, a->message);
@@ -329,22 +353,7 @@ what_is_due(struct send *s, struct active *a)
 
 	for (c = 0; c < CHANNELS; c++)
 		a->due[c] = m->next[c] <= SECONDS(s) ||
-		    m->next[c] >= TABLE_HALTED;
-}
-
-/* Where it has no recipients there is nothing to try. */
-static void
-none_there(struct send *s, struct active const *a)
-{
-	struct message *m = &s->table.m[a->message];
-	int there[CHANNELS] = { 0, 0 }, c;
-	uint32_t i;
-
-	for (i = 0; i < a->rcpts; i++)
-		there[a->rcpt[i].channel] = 1;
-	for (c = 0; c < CHANNELS; c++)
-		if (a->rcpts && !there[c])
-			m->next[c] = TABLE_NEVER;
+		    m->next[c] >= TABLE_IN_LINE;
 }
 
 /* Is it the time to tell its sender that it is late?  Lists and bounces have
@@ -377,7 +386,6 @@ active_read(struct send *s, uint32_t message, struct active **out)
 	a->dying = state_age(s, a->birth) > s->lifetime;
 	what_is_due(s, a);
 	recipients_read(s, a, &o);
-	none_there(s, a);
 	if (!(m->flags & TABLE_KNOWN))
 		log_new(a, f.body, &o);
 	m->flags |= TABLE_KNOWN;
@@ -405,7 +413,7 @@ join_crowd(struct send *s, struct active *a)
 		return 1;
 	}
 	for (c = 0; c < CHANNELS; c++)
-		if (m->next[c] < TABLE_HALTED && a->due[c])
+		if (m->next[c] < TABLE_IN_LINE && a->due[c])
 			m->next[c] = SECONDS(s) + CROWD_DELAY;
 	table_wait(&s->table, a->message);
 	return 0;
@@ -427,7 +435,7 @@ active_open(struct send *s, uint32_t message, struct active **out)
 		active_free(s, a);
 		return 0;
 	}
-	if (!recipients_group(s, a)) {
+	if (!(recipients_group(s, a, LOCAL) | recipients_group(s, a, REMOTE))) {
 		finish(s, a);
 		return 0;
 	}
@@ -438,57 +446,111 @@ active_open(struct send *s, uint32_t message, struct active **out)
 void
 active_cancel(struct send *s, struct active *a)
 {
-	uint32_t i;
-	int c;
+	struct lane *l;
+	struct job *j;
 
-	for (i = 0; i < a->njobs; i++) {
-		struct job *j = &a->jobs[i];
-
-		if (j->state != JOB_NEW && j->state != JOB_WAITS)
-			continue;
-		if (j->state == JOB_WAITS)
-			dest_cancel(j->dest, a);
-		j->state = JOB_ENDED;
-		j->dest->users--;
-		dest_settle(s, j->dest);
-	}
-	for (c = 0; c < CHANNELS; c++) {
-		a->lane[c].waiting = a->lane[c].ahead = 0;
-		a->lane[c].cursor = a->lane[c].end;
+	for (l = a->lane; l < a->lane + CHANNELS; l++) {
+		for (j = l->jobs; j < l->jobs + l->end; j++) {
+			if (j->state != JOB_NEW && j->state != JOB_WAITS)
+				continue;
+			if (j->state == JOB_WAITS)
+				dest_cancel(j->dest, a);
+			j->state = JOB_ENDED;
+			j->dest->users--;
+			dest_settle(s, j->dest);
+		}
+		l->waiting = l->ahead = 0;
+		l->cursor = l->end;
 	}
 }
 
 static int
-is_busy(struct active const *a)
+is_busy(struct lane const *l)
 {
-	int c, busy = a->running != 0;
+	return l->running || l->waiting || l->cursor < l->end;
+}
 
-	for (c = 0; c < CHANNELS; c++)
-		busy |= a->lane[c].waiting ||
-		    a->lane[c].cursor < a->lane[c].end;
-	return busy;
+/* Does its next try at a channel begin, whatever it waits for at the other?
+ * 1; 0 later: then we look again.
+ */
+static int
+is_time(struct send *s, struct active *a, int c)
+{
+	uint32_t const *next = &s->table.m[a->message].next[c];
+	uint64_t at;
+
+	if (a->wish || a->damaged || s->exiting || is_busy(&a->lane[c]))
+		return 0;
+	if (a->due[c] || a->again[c])
+		plan(s, a, c);
+	if (a->named[c] || *next <= SECONDS(s))
+		return 1;
+	at = (uint64_t)*next * 1000;
+	if (*next < TABLE_IN_LINE && (!s->retry_at || at < s->retry_at))
+		s->retry_at = at;
+	return 0;
+}
+
+static void
+try_again(struct send *s, struct active *a, int c)
+{
+	int all = s->table.m[a->message].next[c] <= SECONDS(s);
+
+	if (all) {
+		a->due[c] = 1;
+		a->dying = state_age(s, a->birth) > s->lifetime;
+		a->warn = must_warn(s, a);
+	}
+	if (wish_start(s, a, c, all) == 0)
+		is_time(s, a, c);
+}
+
+/* over: a try has come to its end, of all of it or at one channel. */
+static void
+tell_sender(struct send *s, struct active *a, int over)
+{
+	if (a->bouncing || a->damaged)
+		return;
+	if (a->failed && (over || a->failed > FAILURES ||
+	    a->failures.len > OUTCOME_BYTES))
+		bouncer_ask(s, a);
+	/* but where an administrator wants something else, it is no delay */
+	if (a->delayed && !a->wish && !a->failed && !a->bouncing && over)
+		bouncer_warn(s, a);
 }
 
 void
 active_settle(struct send *s, struct active *a)
 {
-	int busy;
+	int c, busy, over, now[CHANNELS];
 
-	if (halt_holds(s, a))
-		active_cancel(s, a);
-	busy = is_busy(a);
+	busy = is_busy(&a->lane[LOCAL]) || is_busy(&a->lane[REMOTE]);
+	over = !busy;
+	for (c = 0; c < CHANNELS; c++)
+		over |= now[c] = busy && is_time(s, a, c);
 	if (!busy && !a->bouncing && !a->damaged)
 		wish_grant(a);
-
-	if (a->failed && !a->bouncing && !a->damaged && (!busy ||
-	    a->failed > FAILURES || a->failures.len > OUTCOME_BYTES))
-		bouncer_ask(s, a);
-	/* but where an administrator wants something else, it is no delay */
-	if (a->delayed && !a->wish && !a->failed && !a->bouncing &&
-	    !a->damaged && !busy)
-		bouncer_warn(s, a);
-	if (!busy && !a->bouncing && !wish_start(s, a))
+	tell_sender(s, a, over);
+	if (!busy && !a->bouncing && !(wish_start(s, a, LOCAL, 0) |
+	    wish_start(s, a, REMOTE, 0))) {
 		finish(s, a);
-	else if (a->unmarked && !s->mark_at)
+		return;
+	}
+	for (c = 0; c < CHANNELS; c++)
+		if (now[c] && !a->bouncing)
+			try_again(s, a, c);
+	if (a->unmarked && !s->mark_at)
 		s->mark_at = s->now + MARK_DELAY;
+}
+
+void
+active_settle_all(struct send *s)
+{
+	struct active *a, *after;
+
+	s->retry_at = 0;
+	for (a = s->actives; a; a = after) {
+		after = a->after;
+		active_settle(s, a);
+	}
 }

@@ -27,6 +27,14 @@ extern void active_ask(struct send *s, char kind, uint32_t message,
  */
 extern void active_settle(struct send *s, struct active *a);
 
+/* The same for all: time has passed, or something else that concerns many. */
+extern void active_settle_all(struct send *s);
+
+/* It stands in line wherever it has a job, and is not active meanwhile.  None
+ * has started.
+ */
+extern void active_park(struct send *s, struct active *a);
+
 /* No jobs of it start from now on. */
 extern void active_cancel(struct send *s, struct active *a);
 

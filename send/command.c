@@ -178,7 +178,7 @@ query(struct send *s, uint32_t i, stralloc *out)
 	start(out, m->id, 0);
 	while (job_put(out, letters + m->state, 1) == -1)
 		state_nomem();
-	put_number(out, due >= TABLE_HALTED ? 0 : seconds_until(s, due));
+	put_number(out, due >= TABLE_IN_LINE ? 0 : seconds_until(s, due));
 	while (job_puts(out, why ? why : "") == -1)
 		state_nomem();
 }

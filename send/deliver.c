@@ -11,7 +11,6 @@
 #include "lib/packet.h"
 #include "send/active.h"
 #include "send/dest.h"
-#include "send/halt.h"
 #include "send/line.h"
 #include "send/outcome.h"
 
@@ -145,6 +144,7 @@ started(struct send *s, struct job *j)
 	s->free_slot -= j->count;
 	j->left = j->count;
 	j->state = JOB_RUNS;
+	a->lane[j->dest->channel].running++;
 	s->nstill -= !a->running++;
 	dest_sent(s, j->dest, j->count);
 	j->dest->running++;
@@ -230,7 +230,7 @@ deliver_more(struct send *s, struct active *a)
 
 	for (l = a->lane; l < a->lane + CHANNELS; l++)
 		while (l->cursor < l->end && l->ahead < WINDOW) {
-			struct job *j = &a->jobs[l->cursor++];
+			struct job *j = &l->jobs[l->cursor++];
 
 			if (!j->follows)
 				offer(s, j);
@@ -257,32 +257,9 @@ can_start_any(struct send *s, struct active *a)
 
 	for (l = a->lane; l < a->lane + CHANNELS; l++)
 		for (i = l->cursor; i < l->end && i < l->cursor + WINDOW; i++)
-			if (can_start(s, &a->jobs[i]))
+			if (can_start(s, &l->jobs[i]))
 				return 1;
 	return 0;
-}
-
-static uint64_t
-promise(struct send const *s, struct dest const *d)
-{
-	struct channel const *ch = &s->channel[d->channel];
-
-	return deliver_free(ch) ? UINT64_MAX : ch->halted ? 0 : ch->moved;
-}
-
-/* Where to park it: where it will have its turn soonest, for one channel may
- * be at a standstill.
- */
-static struct dest *
-place(struct send const *s, struct active const *a)
-{
-	struct dest *best = a->jobs[0].dest;
-	uint32_t i;
-
-	for (i = 1; i < a->njobs; i++)
-		if (promise(s, a->jobs[i].dest) > promise(s, best))
-			best = a->jobs[i].dest;
-	return best;
 }
 
 /* Its turn: the job there, if there is one, becomes the first of its channel
@@ -292,16 +269,16 @@ static int
 begin_at(struct send *s, struct active *a, struct dest const *d)
 {
 	struct lane *l = &a->lane[d->channel];
-	struct job *first = &a->jobs[l->cursor], other;
+	struct job *first = &l->jobs[l->cursor], other;
 	uint32_t i = l->cursor;
 
-	while (i < l->end && a->jobs[i].dest != d)
+	while (i < l->end && l->jobs[i].dest != d)
 		i++;
 	if (i == l->end || s->exiting || !dest_free(s, d))
 		return 0;
 	other = *first;
-	*first = a->jobs[i];
-	a->jobs[i] = other;
+	*first = l->jobs[i];
+	l->jobs[i] = other;
 	if (start(s, first) != 1)
 		return 0;
 	l->cursor++;
@@ -317,32 +294,41 @@ deliver_message(struct send *s, uint32_t message, struct dest const *turn)
 	if (active_open(s, message, &a) == 0)
 		return;
 	if (!(turn && begin_at(s, a, turn)) && s->nstill > STILL &&
-	    !can_start_any(s, a) && !halt_holds(s, a)) {
-		dest_park(s, place(s, a), message);
-		active_free(s, a);
+	    !can_start_any(s, a)) {
+		active_park(s, a);
 		return;
 	}
 	deliver_more(s, a);
 	active_settle(s, a);
 }
 
-/* The turn of one destination.  1 something started; 0 not now. */
+static void
+take_parked(struct send *s, struct dest *d)
+{
+	uint32_t message = dest_next_parked(s, d);
+
+	d->users++;		/* it stays while we look at it */
+	if (message != TABLE_NONE)
+		deliver_message(s, message, d);
+	d->users--;
+	dest_settle(s, d);
+}
+
+/* The turn of one destination: one of its jobs, then a message parked there,
+ * so that neither waits for all of the other.  1 something started; 0 not now.
+ */
 static int
 take_turn(struct send *s, struct dest *d)
 {
-	struct job *j = dest_next_job(d);
+	struct job *j;
 	struct active *a;
 
-	if (!j) {
-		uint32_t message = dest_next_parked(s, d);
-
-		d->users++;	/* it stays while we look at it */
-		if (message != TABLE_NONE)
-			deliver_message(s, message, d);
-		d->users--;
-		dest_settle(s, d);
+	d->parked_next = !d->parked_next;
+	if (!d->jobs || (!d->parked_next && d->parked.first != TABLE_NONE)) {
+		take_parked(s, d);
 		return 1;
 	}
+	j = dest_next_job(d);
 	a = j->a;
 	a->lane[d->channel].waiting--;
 	a->lane[d->channel].ahead -= j->ahead;
@@ -390,10 +376,10 @@ job_ends(struct send *s, struct job *j)
 	struct active *a = j->a;
 
 	s->channel[j->dest->channel].running--;
-	s->channel[j->dest->channel].moved = s->now;
 	j->dest->running--;
 	j->dest->users--;
 	j->state = JOB_ENDED;
+	a->lane[j->dest->channel].running--;
 	s->nstill += !--a->running;
 	dest_learn(j->dest, j);
 	dest_settle(s, j->dest);

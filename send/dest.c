@@ -61,7 +61,7 @@ make(struct send *s, int channel, char const *name)
 	pace_find(&s->paces, d->name, channel == REMOTE, &d->pace);
 	d->window = start_window(d);
 	d->jobs_end = &d->jobs;
-	d->parked = d->parked_last = TABLE_NONE;
+	d->parked.first = TABLE_NONE;
 	return d;
 }
 
@@ -130,18 +130,8 @@ dest_wait(struct send *s, struct dest *d, struct job *j)
 void
 dest_park(struct send *s, struct dest *d, uint32_t message)
 {
-	struct message *m = &s->table.m[message];
-
-	m->state = TABLE_PARKED;
-	if (m->flags & TABLE_LISTED)
-		return;	/* its old place will do */
-	m->flags |= TABLE_LISTED;
-	m->link = TABLE_NONE;
-	if (d->parked == TABLE_NONE)
-		d->parked = message;
-	else
-		s->table.m[d->parked_last].link = message;
-	d->parked_last = message;
+	s->table.m[message].next[d->channel] = TABLE_IN_LINE;
+	table_enlist(&s->table, message, d->channel, &d->parked);
 	dest_settle(s, d);
 }
 
@@ -163,12 +153,12 @@ dest_next_parked(struct send *s, struct dest *d)
 {
 	uint32_t message;
 
-	while ((message = d->parked) != TABLE_NONE) {
-		d->parked = s->table.m[message].link;
-		if (table_unlist(&s->table, message))
-			break;
+	while (d->parked.first != TABLE_NONE) {
+		if (table_unlist(&s->table, d->channel, &d->parked, &message))
+			return message;
+		s->retry_at = s->now;	/* active, it may be due there now */
 	}
-	return message;
+	return TABLE_NONE;
 }
 
 void
@@ -243,7 +233,7 @@ void
 dest_settle(struct send *s, struct dest *d)
 {
 	struct channel *ch = &s->channel[d->channel];
-	int waits = d->jobs || d->parked != TABLE_NONE;
+	int waits = d->jobs || d->parked.first != TABLE_NONE;
 	int in = waits && (d->pace.frozen || !dest_full(s, d));
 
 	if (waits && d->next_at > s->now &&
@@ -318,36 +308,6 @@ void
 dest_reload(struct send *s)
 {
 	each(s, find_pace);
-}
-
-static void
-unpark(struct send *s, struct dest *d)
-{
-	uint32_t i = d->parked, next;
-
-	if (i == TABLE_NONE || !s->channel[d->channel].halted)
-		return;
-	d->parked = TABLE_NONE;
-	for (; i != TABLE_NONE; i = next) {
-		struct message *m = &s->table.m[i];
-
-		next = m->link;
-		if (!table_unlist(&s->table, i))
-			continue;
-		if (m->next[!d->channel] == TABLE_NEVER) {
-			dest_park(s, d, i);
-			continue;
-		}
-		m->next[d->channel] = TABLE_HALTED;
-		table_wait(&s->table, i);
-	}
-	dest_settle(s, d);
-}
-
-void
-dest_unpark(struct send *s)
-{
-	each(s, unpark);
 }
 
 void

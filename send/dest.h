@@ -40,15 +40,12 @@ extern void dest_tick(struct send *s);
 /* The control files have changed. */
 extern void dest_reload(struct send *s);
 
-/* A job, or a message that is not active, waits there from now on. */
+/* A job waits there from now on. */
 extern void dest_wait(struct send *s, struct dest *d, struct job *j);
+/* So does a message that is not active, for its turn there. */
 extern void dest_park(struct send *s, struct dest *d, uint32_t message);
 extern struct job *dest_next_job(struct dest *d);
 extern uint32_t dest_next_parked(struct send *s, struct dest *d);
-/* Messages that are parked where a channel stands still, and may have
- * recipients at another, wait for their time there from now on.
- */
-extern void dest_unpark(struct send *s);
 /* Takes the waiting jobs of one message away. */
 extern void dest_cancel(struct dest *d, struct active const *a);
 

@@ -3,18 +3,8 @@
 static void
 append_fresh(struct send *s, uint32_t i)
 {
-	struct message *m = &s->table.m[i];
-
-	m->state = TABLE_FRESH;
-	if (m->flags & TABLE_LISTED)
-		return;		/* its old place will do */
-	m->flags |= TABLE_LISTED;
-	m->link = TABLE_NONE;
-	if (s->fresh == TABLE_NONE)
-		s->fresh = i;
-	else
-		s->table.m[s->fresh_last].link = i;
-	s->fresh_last = i;
+	s->table.m[i].state = TABLE_FRESH;
+	table_enlist(&s->table, i, 0, &s->fresh);
 }
 
 int

@@ -82,7 +82,8 @@ recipients_read(struct send *s, struct active *a, struct origin *o)
 static struct job *
 new_job(struct active *a, struct dest *d)
 {
-	struct job *j = &a->jobs[a->njobs++];
+	struct lane *l = &a->lane[d->channel];
+	struct job *j = &l->jobs[l->end++];
 
 	if (d->open) {
 		d->open->more = j;
@@ -137,26 +138,28 @@ group_one(struct send *s, struct active *a, uint32_t i)
 	j->bytes += n + 32;	/* its number's */
 }
 
-int
-recipients_group(struct send *s, struct active *a)
+static int
+is_wanted(struct active const *a, uint32_t i, int channel)
 {
-	uint32_t i;
-	int c;
+	return a->rcpt[i].state == TO_DO && a->rcpt[i].channel == channel;
+}
 
-	while (!(a->jobs = calloc(a->rcpts ? a->rcpts : 1, sizeof *a->jobs)))
+int
+recipients_group(struct send *s, struct active *a, int channel)
+{
+	struct lane *l = &a->lane[channel];
+	uint32_t i, n = 0;
+
+	for (i = 0; i < a->rcpts; i++)
+		n += is_wanted(a, i, channel);
+	free(l->jobs);
+	memset(l, 0, sizeof *l);
+	while (n && !(l->jobs = calloc(n, sizeof *l->jobs)))
 		state_nomem();
-	for (c = 0; c < CHANNELS; c++) {
-		struct lane *l = &a->lane[c];
-
-		l->cursor = a->njobs;
-		for (i = 0; i < a->rcpts; i++)
-			if (a->rcpt[i].state == TO_DO &&
-			    a->rcpt[i].channel == c)
-				group_one(s, a, i);
-		l->end = a->njobs;
-		l->waiting = l->ahead = 0;
-	}
-	for (i = 0; i < a->njobs; i++)
-		a->jobs[i].dest->open = 0;
-	return a->njobs != 0;
+	for (i = 0; i < a->rcpts; i++)
+		if (is_wanted(a, i, channel))
+			group_one(s, a, i);
+	for (i = 0; i < l->end; i++)
+		l->jobs[i].dest->open = 0;
+	return l->end != 0;
 }

@@ -17,10 +17,10 @@ struct origin {
 extern void recipients_read(struct send *s, struct active *a,
     struct origin *o);
 
-/* Makes jobs of those that are to be tried; what is frozen stays for later.
- * 1; 0 there are none.
+/* Makes jobs of those at a channel that are to be tried; what is frozen stays
+ * for later.  Nothing of it runs or waits there.  1; 0 there are none.
  */
-extern int recipients_group(struct send *s, struct active *a);
+extern int recipients_group(struct send *s, struct active *a, int channel);
 
 /* Is the sender a VERP one, which differs for each recipient? */
 extern int recipients_verp(char const *sender);

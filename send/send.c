@@ -22,7 +22,6 @@
 #include "send/deliver.h"
 #include "send/dest.h"
 #include "send/found.h"
-#include "send/halt.h"
 #include "send/line.h"
 #include "send/settings.h"
 #include "send/state.h"
@@ -79,8 +78,8 @@ untried(struct send const *s)
 		    m->state == TABLE_ACTIVE || ((m->state == TABLE_WAITING ||
 		    m->state == TABLE_MARKING) &&
 		    (table_due(m) <= SECONDS(s) ||
-		    m->next[LOCAL] == TABLE_HALTED ||
-		    m->next[REMOTE] == TABLE_HALTED));
+		    m->next[LOCAL] == TABLE_IN_LINE ||
+		    m->next[REMOTE] == TABLE_IN_LINE));
 
 		if (new && m->id < least)
 			least = m->id;
@@ -131,12 +130,9 @@ open_messages(struct send *s)
 {
 	uint32_t i, n;
 
-	for (n = 0; n < OPEN && s->fresh != TABLE_NONE && room(s); n++) {
-		i = s->fresh;
-		s->fresh = s->table.m[i].link;
-		if (table_unlist(&s->table, i))
+	for (n = 0; n < OPEN && s->fresh.first != TABLE_NONE && room(s); n++)
+		if (table_unlist(&s->table, 0, &s->fresh, &i))
 			deliver_message(s, i, 0);
-	}
 	for (n = 0; n < OPEN && room(s) && some_channel_free(s); n++) {
 		i = table_first(&s->table);
 		if (i == TABLE_NONE ||
@@ -145,7 +141,7 @@ open_messages(struct send *s)
 		table_unwait(&s->table, i);
 		deliver_message(s, i, 0);
 	}
-	return n == OPEN || (s->fresh != TABLE_NONE && room(s));
+	return n == OPEN || (s->fresh.first != TABLE_NONE && room(s));
 }
 
 static void
@@ -264,7 +260,7 @@ retry_all(struct send *s)
 		struct message *m = &s->table.m[i];
 
 		if (m->state == TABLE_MARKING)
-			memset(m->next, 0, sizeof m->next);
+			table_now(m);
 		/* a hold may have ended while nobody told us */
 		if (m->state == TABLE_HELD && !m->marks) {
 			m->flags |= TABLE_LOOK;
@@ -273,7 +269,8 @@ retry_all(struct send *s)
 	}
 	table_hurry(&s->table);
 	for (a = s->actives; a; a = a->after)
-		a->again = 1;
+		memset(a->again, 1, sizeof a->again);
+	active_settle_all(s);
 }
 
 static void
@@ -350,6 +347,7 @@ timeout(struct service *v, int more)
 		earlier(&when, (uint64_t)table_due(&s->table.m[first]) * 1000
 		    + 1);
 	earlier(&when, s->mark_at);
+	earlier(&when, s->retry_at);
 	earlier(&when, s->rate_at);
 	earlier(&when, v->away_at);
 	earlier(&when, v->again_at);
@@ -397,8 +395,9 @@ work(struct service *v)
 		stop(v);
 	if (scan_busy(&s->scan) && !s->exiting)
 		scan(v);
-	halt_look(s);
 	dest_tick(s);
+	if (s->retry_at && s->now >= s->retry_at)
+		active_settle_all(s);
 	more |= open_messages(s);
 	for (c = 0; c < CHANNELS; c++)
 		more |= deliver_turns(s, c);
@@ -457,7 +456,7 @@ init_send(struct send *s)
 	s->channel[REMOTE].skip = SCHEDULE_REMOTE;
 	s->channel[REMOTE].sock = FROM_RSPAWN;
 	s->channel[REMOTE].news = NEWS_RSPAWN;
-	s->table.spare = s->fresh = TABLE_NONE;
+	s->table.spare = s->fresh.first = TABLE_NONE;
 	marks_init(&s->marks);
 	bouncer_init(s);
 	if (dest_init(s) == -1)

@@ -1,10 +1,11 @@
 /* state: what the parts of send share.
  *
- * A message is fresh, waiting, parked or held: 32 bytes in the table.  When
+ * A message is fresh, waiting, parked or held: 40 bytes in the table.  When
  * its turn comes its file is read and it is active: its recipients are
  * grouped into jobs, one for each local recipient, one for each destination
  * domain.  A job that its channel or its destination cannot take now waits
- * there.  Destinations with something waiting take turns in a ring.
+ * there.  Destinations with something waiting take turns in a ring.  Each
+ * channel has its own next try, place in line, and jobs (a lane).
  */
 #ifndef STATE_H
 #define STATE_H
@@ -78,7 +79,8 @@ struct dest {
 	struct dest *next;	/* in the same bucket */
 	struct dest *before, *after; /* in the ring; null: not in it */
 	struct job *jobs, **jobs_end;
-	uint32_t parked, parked_last;
+	struct table_list parked;
+	int parked_next;	/* it is their turn, not the jobs' */
 	unsigned int running;	/* jobs */
 	unsigned int users;	/* jobs that have not ended */
 	int channel;
@@ -98,15 +100,14 @@ struct channel {
 	int sock;		/* the spawner; -1: it is gone */
 	int news;		/* where start sends the socket of another */
 	int full;		/* the socket takes nothing now */
-	int halted;		/* it stands still: send/halt.h */
-	uint64_t moved;		/* ms: when a job of its last ended */
 	struct dest *turn;	/* the ring: whose turn it is */
 	size_t turns;		/* how many stand in it */
 };
 
 struct lane {			/* the jobs of an active message at a channel */
+	struct job *jobs;
 	uint32_t cursor, end;	/* those before cursor were started or wait */
-	uint32_t waiting;
+	uint32_t running, waiting;
 	uint32_t ahead;		/* of these, for a slot, not for the pace of
 				 * their destination */
 };
@@ -120,10 +121,11 @@ struct active {
 	char const *sender;
 	struct recipient *rcpt;
 	uint32_t rcpts;
-	struct job *jobs;
-	uint32_t njobs, running;
+	uint32_t running;	/* jobs */
 	struct lane lane[CHANNELS];
-	uint8_t due[CHANNELS];
+	uint8_t due[CHANNELS];	/* it is being tried there */
+	uint8_t again[CHANNELS]; /* and once more at once */
+	uint8_t named[CHANNELS]; /* recipients there are WISH_TRY */
 	int dying;		/* too old: what fails, fails for good */
 	char const *damaged;
 	uint32_t unmarked;	/* recipients that are DONE */
@@ -136,7 +138,7 @@ struct active {
 	uint64_t until;		/* a bouncer has delays, not failures */
 	int held;		/* its hold mark is set */
 	int crowd;		/* counted in send's */
-	int wish, again;
+	int wish;
 	int granted;		/* something has come of the wish */
 	int unbounced;		/* but a bounce for it could not be queued */
 	uint64_t ticket;	/* who waits to hear of it */
@@ -171,7 +173,7 @@ struct send {
 	uint32_t nactive;
 	uint32_t nstill;	/* of these, without a delivery under way */
 	uint64_t crowd;		/* recipients of these, where they are many */
-	uint32_t fresh, fresh_last;
+	struct table_list fresh;
 	struct slot *slot;
 	uint32_t slots, free_slot;
 	uint64_t number;	/* of the last delivery */
@@ -190,6 +192,8 @@ struct send {
 	int exiting;
 	uint64_t now;		/* monotonic milliseconds */
 	uint64_t mark_at;	/* when to mark what is done; 0: nothing */
+	uint64_t retry_at;	/* when an active message is due at a channel,
+				 * whatever it waits for at the other; 0 */
 };
 
 /* Monotonic seconds, as the table counts them. */

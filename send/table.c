@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BOTH_LISTED = TABLE_LISTED | TABLE_LISTED << 1 };
+
 /* Grows an array of n-byte elements to at least want of them. */
 static int
 grow(void **array, uint32_t *room, uint32_t want, size_t n)
@@ -89,7 +91,7 @@ table_add(struct table *t, uint64_t id, uint32_t *index)
 		return -1;
 	i = t->spare;
 	if (i != TABLE_NONE)
-		t->spare = t->m[i].link;
+		t->spare = t->m[i].link[0];
 	else if (grow((void **)&t->m, &t->room, t->used + 1,
 	    sizeof *t->m) == 1)
 		i = t->used++;
@@ -125,7 +127,7 @@ table_forget(struct table *t, uint32_t index)
 	t->hash[hole] = TABLE_NONE;
 	t->m[index].state = 0;
 	t->m[index].flags = 0;
-	t->m[index].link = t->spare;
+	t->m[index].link[0] = t->spare;
 	t->spare = index;
 	t->count--;
 }
@@ -139,21 +141,10 @@ table_due(struct message const *m)
 void
 table_gone(struct table *t, uint32_t index)
 {
-	if (t->m[index].flags & TABLE_LISTED)
+	if (t->m[index].flags & BOTH_LISTED)
 		t->m[index].state = TABLE_GONE;
 	else
 		table_forget(t, index);
-}
-
-int
-table_unlist(struct table *t, uint32_t index)
-{
-	struct message *m = &t->m[index];
-
-	m->flags &= ~TABLE_LISTED;
-	if (m->state == TABLE_GONE)
-		table_forget(t, index);
-	return m->state == TABLE_FRESH || m->state == TABLE_PARKED;
 }
 
 static int
@@ -226,35 +217,65 @@ table_unwait(struct table *t, uint32_t index)
 		down(t, where, last);
 }
 
-/* Their times have changed; of equal ones the ids decide. */
-static void
-reorder(struct table *t)
+void
+table_enlist(struct table *t, uint32_t index, int n, struct table_list *list)
 {
-	uint32_t i;
+	struct message *m = &t->m[index];
 
-	for (i = t->waiting / 2; i-- > 0; )
-		down(t, i, t->heap[i]);
+	if (m->flags & TABLE_LISTED << n)
+		return;
+	m->flags |= TABLE_LISTED << n;
+	m->link[n] = TABLE_NONE;
+	if (list->first == TABLE_NONE)
+		list->first = index;
+	else
+		t->m[list->last].link[n] = index;
+	list->last = index;
 }
 
+int
+table_unlist(struct table *t, int n, struct table_list *list, uint32_t *index)
+{
+	uint32_t i = list->first;
+	struct message *m = &t->m[i];
+	int stood = m->next[n] == TABLE_IN_LINE;
+
+	list->first = m->link[n];
+	m->flags &= ~(TABLE_LISTED << n);
+	if (m->state == TABLE_GONE && !(m->flags & BOTH_LISTED)) {
+		table_forget(t, i);
+		return 0;
+	}
+	if (stood)
+		m->next[n] = 0;
+	if (stood && m->state == TABLE_WAITING)
+		table_unwait(t, i);
+	else if (m->state != TABLE_FRESH && m->state != TABLE_PARKED)
+		return 0;
+	*index = i;
+	return 1;
+}
+
+void
+table_now(struct message *m)
+{
+	int c;
+
+	for (c = 0; c < 2; c++)
+		if (m->next[c] != TABLE_IN_LINE)
+			m->next[c] = 0;
+}
+
+/* Of equal times the ids decide. */
 void
 table_hurry(struct table *t)
 {
 	uint32_t i;
 
 	for (i = 0; i < t->waiting; i++)
-		memset(t->m[t->heap[i]].next, 0, sizeof t->m[0].next);
-	reorder(t);
-}
-
-void
-table_go_on(struct table *t, int channel)
-{
-	uint32_t i;
-
-	for (i = 0; i < t->used; i++)
-		if (t->m[i].next[channel] == TABLE_HALTED)
-			t->m[i].next[channel] = 0;
-	reorder(t);
+		table_now(&t->m[t->heap[i]]);
+	for (i = t->waiting / 2; i-- > 0; )
+		down(t, i, t->heap[i]);
 }
 
 void

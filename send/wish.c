@@ -35,17 +35,17 @@ wish_grant(struct active *a)
 }
 
 int
-wish_start(struct send *s, struct active *a)
+wish_start(struct send *s, struct active *a, int channel, int all)
 {
 	uint32_t i, n = 0;
 
 	if (s->exiting || a->damaged || a->wish == WISH_HOLD ||
 	    a->wish == WISH_DELETE)
 		return 0;
-	for (i = 0; i < a->rcpts; i++) {
+	for (i = 0; i < a->rcpts && (all || a->named[channel]); i++) {
 		struct recipient *r = &a->rcpt[i];
 
-		if (r->wish != WISH_TRY)
+		if (r->channel != channel || (r->wish != WISH_TRY && !all))
 			continue;
 		r->wish = WISH_NONE;
 		if (r->state > LATER)
@@ -54,14 +54,11 @@ wish_start(struct send *s, struct active *a)
 		r->next = TABLE_NONE;
 		n++;
 	}
+	a->named[channel] = 0;
 	/* who waits for another order is not kept waiting for a try */
 	if (n && a->wish)
-		a->again = 1;
-	if (!n || a->wish)
-		return 0;
-	free(a->jobs);
-	a->njobs = 0;
-	if (!recipients_group(s, a))
+		a->again[channel] = 1;
+	if (!n || a->wish || !recipients_group(s, a, channel))
 		return 0;
 	deliver_more(s, a);
 	return 1;
@@ -160,8 +157,10 @@ wish_try(struct send *s, uint32_t message, uint32_t const *offsets,
 	for (i = 0; i < a->rcpts; i++)
 		if (!e && (a->rcpt[i].state == NOT_DUE ||
 		    a->rcpt[i].state == LATER) &&
-		    wanted(&a->rcpt[i], offsets, n))
+		    wanted(&a->rcpt[i], offsets, n)) {
 			a->rcpt[i].wish = WISH_TRY;
+			a->named[a->rcpt[i].channel] = 1;
+		}
 	active_settle(s, a);
 	return e;
 }
@@ -189,13 +188,14 @@ look(struct send *s, uint32_t message)
 
 /* It is active: again when what runs has ended. */
 static int
-again(struct active *a)
+again(struct send *s, struct active *a)
 {
 	if (a->ticket)
 		return EBUSY;
 	if (a->held)
 		return EPERM;
-	a->again = 1;
+	memset(a->again, 1, sizeof a->again);
+	active_settle(s, a);
 	return 0;
 }
 
@@ -214,14 +214,14 @@ wish_now(struct send *s, uint32_t message)
 	case TABLE_GONE:
 		return ENOENT;
 	case TABLE_ACTIVE:
-		return again(find(s, message));
+		return again(s, find(s, message));
 	case TABLE_WAITING:
 		table_unwait(&s->table, message);
-		memset(m->next, 0, sizeof m->next);
+		table_now(m);
 		table_wait(&s->table, message);
 		return 0;
 	default:
-		memset(m->next, 0, sizeof m->next);
+		table_now(m);
 		return 0;
 	}
 }
@@ -237,7 +237,7 @@ unhold(struct send *s, struct active *a)
 	command_answer(s, a->ticket, a->id, ECANCELED);
 	a->ticket = 0;
 	a->wish = WISH_NONE;
-	a->again = 1;
+	memset(a->again, 1, sizeof a->again);
 	return 0;
 }
 
@@ -264,7 +264,7 @@ wish_release(struct send *s, uint32_t message)
 	}
 	if (m->marks)
 		return EBUSY;
-	memset(m->next, 0, sizeof m->next);
+	table_now(m);
 	m->state = TABLE_MARKING;
 	active_ask(s, 'H', message, "-", 2);
 	return -1;

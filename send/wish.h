@@ -14,8 +14,9 @@
 extern int wish_order(struct send *s, uint32_t message, int wish,
     uint32_t const *offsets, size_t n);
 
-/* The same for a try of these recipients: it begins when what runs has ended,
- * and changes nothing in when the others are tried.  EPERM: it is held.
+/* The same for a try of these recipients: it begins when what runs at their
+ * channel has ended, and changes nothing in when the others are tried.  EPERM:
+ * it is held.
  */
 extern int wish_try(struct send *s, uint32_t message,
     uint32_t const *offsets, size_t n);
@@ -33,9 +34,10 @@ extern int wish_release(struct send *s, uint32_t message);
 /* Fulfils what is wanted of recipients, for none of them runs now. */
 extern void wish_grant(struct active *a);
 
-/* Starts once more, with those whom an administrator wants tried.  1; 0 there
- * are none.
+/* Starts once more at a channel where nothing of it runs or waits, with those
+ * whom an administrator wants tried, or with all.  1; 0 there are none.
  */
-extern int wish_start(struct send *s, struct active *a);
+extern int wish_start(struct send *s, struct active *a, int channel,
+    int all);
 
 #endif

@@ -118,34 +118,41 @@ test_hurry(void)
 }
 
 static void
-test_go_on(void)
+test_in_line(void)
 {
 	struct table t = TABLE_ZERO;
-	uint32_t i, k, held = 0, good = 1;
+	struct table_list list[2] = { { TABLE_NONE, 0 }, { TABLE_NONE, 0 } };
+	uint32_t i, j, k, good = 1;
 
 	for (k = 1; k <= 100; k++) {
 		table_add(&t, k, &i);
-		t.m[i].next[k % 2] = TABLE_HALTED;
-		t.m[i].next[!(k % 2)] = k % 3 ? 1000 + k : TABLE_NEVER;
-		if (k == 50)
-			held = i;	/* it is in no heap */
-		else
-			table_wait(&t, i);
+		t.m[i].next[k % 2] = TABLE_IN_LINE;
+		t.m[i].next[!(k % 2)] = 1000 + k;
+		table_wait(&t, i);
+		table_enlist(&t, i, k % 2, &list[k % 2]);
 	}
-	table_go_on(&t, 1);
-	for (k = 1; k <= 99; k += 2) {
+	for (k = 1; k <= 99; k += 2)
+		good &= table_unlist(&t, 1, &list[1], &i) == 1 &&
+		    t.m[i].id == k && t.m[i].next[1] == 0 &&
+		    t.m[i].next[0] == 1000 + k;
+	ok(good && list[1].first == TABLE_NONE, "a list is a queue");
+	for (k = 2; k <= 100; k += 2) {
 		i = table_first(&t);
-		good &= t.m[i].id == k && t.m[i].next[1] == 0 &&
-		    t.m[i].next[0] == (k % 3 ? 1000 + k : TABLE_NEVER);
+		good &= table_due(&t.m[i]) == 1000 + k;
 		table_unwait(&t, i);
 	}
-	i = table_first(&t);
-	ok(good && t.m[i].id == 2 && t.m[i].next[0] == TABLE_HALTED &&
-	    table_due(&t.m[i]) == 1002,
-	    "a channel that goes on makes due what waited for it alone");
-	table_go_on(&t, 0);
-	ok(t.m[held].next[0] == 0 && t.m[held].next[1] == 1050,
-	    "and what is not in the heap");
+	ok(good && t.waiting == 0, "its turn in line takes it out of the heap");
+	t.m[i].state = TABLE_ACTIVE;
+	while (list[0].first != i)
+		good &= table_unlist(&t, 0, &list[0], &j) == 1;
+	ok(good && table_unlist(&t, 0, &list[0], &j) == 0 &&
+	    t.m[i].next[0] == 0,
+	    "what is active then is due there when it is not any more");
+	t.m[i].next[1] = TABLE_IN_LINE;
+	table_wait(&t, i);
+	table_hurry(&t);
+	ok(t.m[i].next[0] == 0 && t.m[i].next[1] == TABLE_IN_LINE,
+	    "in a hurry it keeps its place in line");
 	table_free(&t);
 }
 
@@ -153,21 +160,28 @@ static void
 test_unlist(void)
 {
 	struct table t = TABLE_ZERO;
+	struct table_list list[2] = { { TABLE_NONE, 0 }, { TABLE_NONE, 0 } };
 	uint32_t i, j, state, good = 1;
 
 	table_add(&t, 5, &i);
 	for (state = TABLE_FRESH; state < TABLE_GONE; state++) {
 		t.m[i].state = state;
-		t.m[i].flags = TABLE_LISTED | TABLE_KNOWN;
-		good &= table_unlist(&t, i) == (state == TABLE_FRESH ||
-		    state == TABLE_PARKED) && t.m[i].flags == TABLE_KNOWN;
+		t.m[i].flags = TABLE_KNOWN;
+		table_enlist(&t, i, 0, &list[0]);
+		table_enlist(&t, i, 0, &list[0]);
+		good &= table_unlist(&t, 0, &list[0], &j) == (state ==
+		    TABLE_FRESH || state == TABLE_PARKED) &&
+		    list[0].first == TABLE_NONE && t.m[i].flags == TABLE_KNOWN;
 	}
 	ok(good, "fresh or parked, it has its turn, whichever list it was in");
-	t.m[i].flags = TABLE_LISTED;
+	table_enlist(&t, i, 0, &list[0]);
+	table_enlist(&t, i, 1, &list[1]);
 	table_gone(&t, i);
-	ok(table_find(&t, 5, &j) == 1 && t.m[i].state == TABLE_GONE &&
-	    table_unlist(&t, i) == 0 && table_find(&t, 5, &j) == 0,
-	    "gone, it is forgotten when it leaves its list");
+	ok(table_unlist(&t, 1, &list[1], &j) == 0 &&
+	    table_find(&t, 5, &j) == 1 && t.m[i].state == TABLE_GONE &&
+	    table_unlist(&t, 0, &list[0], &j) == 0 &&
+	    table_find(&t, 5, &j) == 0,
+	    "gone, it is forgotten when it leaves its last list");
 	table_free(&t);
 }
 
@@ -195,7 +209,7 @@ main(void)
 	test_model();
 	test_heap();
 	test_hurry();
-	test_go_on();
+	test_in_line();
 	test_unlist();
 	test_size();
 	return tap_done();
