@@ -158,7 +158,8 @@ static int
 queue_it(struct bounce *b, int fd)
 {
 	static enqueue q;
-	char pid[UINT64_FMT];
+	char text[2 * UINT64_FMT];
+	size_t n;
 
 	b->text.len = 0;
 	if (notice_head(&b->n, &b->text) == -1) {
@@ -176,8 +177,10 @@ queue_it(struct bounce *b, int fd)
 		}
 		enqueue_put(&q, b->text.s, b->text.len);
 		if (enqueue_close(&q, &b->envelope) == QUEUE_OK) {
-			pid[uint64_fmt(pid, q.pid)] = 0;
-			answer('K', pid);
+			n = uint64_fmt(text, q.pid);
+			text[n++] = ' ';
+			text[n + uint64_fmt(text + n, q.id)] = 0;
+			answer('K', text);
 			return 1;
 		}
 	}

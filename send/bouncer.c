@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <skalibs/types.h>
+
 #include "lib/job.h"
 #include "lib/limits.h"
 #include "lib/packet.h"
@@ -263,6 +265,26 @@ bouncer_run(struct send *s)
 			end_one(b);
 }
 
+/* text: the process that queued it, and, if it knows, the new message. */
+static void
+log_queued(struct active const *a, char const *text)
+{
+	uint64_t pid = 0, id = 0;
+	size_t n = uint64_scan(text, &pid);
+
+	if (text[n] == ' ')
+		uint64_scan(text + n + 1, &id);
+	line_put(a->until ? "delay notice msg " : "bounce msg ");
+	line_number(a->id);
+	line_put(" qp ");
+	line_number(pid);
+	if (id) {
+		line_put(" id ");
+		line_number(id);
+	}
+	line_end();
+}
+
 void
 bouncer_answer(struct send *s, struct bouncer *b)
 {
@@ -275,11 +297,7 @@ bouncer_answer(struct send *s, struct bouncer *b)
 	if (r == -1 && errno == EAGAIN)
 		return;
 	if (done && a) {
-		line_put(a->until ? "delay notice msg " : "bounce msg ");
-		line_number(a->id);
-		line_put(" qp ");
-		line_text(answer + 1, strlen(answer + 1));
-		line_end();
+		log_queued(a, answer + 1);
 	} else if (r == 1 && n > 1 && !answer[n - 1]) {
 		line_put("warning: bounce not queued: ");
 		line_text(answer + 1, strlen(answer + 1));

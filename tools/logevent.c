@@ -344,6 +344,17 @@ starting(struct logevent *e, struct logtext t)
 	return e->remote || logevent_is(&channel, "local");
 }
 
+/* ID qp PID, and ours: id NEW */
+static int
+bounced(struct logevent *e, struct logtext t, enum logevent_kind kind)
+{
+	e->kind = kind;
+	if (!cut_number(&t, ' ', &e->id) || !starts(&t, "qp ") ||
+	    !cut_number(&t, ' ', &e->pid))
+		return 0;
+	return !starts(&t, "id ") || number(&t, &e->number);
+}
+
 static int
 of_send(struct logevent *e, struct logtext t)
 {
@@ -361,11 +372,10 @@ of_send(struct logevent *e, struct logtext t)
 		e->kind = LOGEVENT_END;
 		return number(&t, &e->id);
 	}
-	if (starts(&t, "bounce msg ")) {
-		e->kind = LOGEVENT_BOUNCE;
-		return cut_number(&t, ' ', &e->id) && starts(&t, "qp ") &&
-		    number(&t, &e->pid);
-	}
+	if (starts(&t, "bounce msg "))
+		return bounced(e, t, LOGEVENT_BOUNCE);
+	if (starts(&t, "delay notice msg "))
+		return bounced(e, t, LOGEVENT_DELAYED);
 	if (starts(&t, "status: ")) {
 		e->kind = LOGEVENT_STATUS;
 		return 1;

@@ -27,7 +27,8 @@ enum logevent_kind {
 	LOGEVENT_INFO,		/* send: id, size, from, pid */
 	LOGEVENT_START,		/* send: number (delivery), id, remote, to */
 	LOGEVENT_DONE,		/* send: number, verdict K, D or Z, text */
-	LOGEVENT_BOUNCE,	/* send: id, pid */
+	LOGEVENT_BOUNCE,	/* send: id, pid, number (the bounce's id) */
+	LOGEVENT_DELAYED,	/* send: the same of a notice of delay */
 	LOGEVENT_END,		/* send: id */
 	LOGEVENT_STATUS		/* send, listen: how many are under way */
 };

@@ -129,7 +129,10 @@ learn_queued(uint64_t us, struct logevent const *e)
 	put(&find.senders, e->from.s, e->from.n);
 }
 
-/* A bounce, or "did_0+1+0/qp_4711/": that process queued another message. */
+/* A bounce, or "did_0+1+0/qp_4711/": that process queued another message.
+ * Where the line names the message, nothing else that the process queues is
+ * ours: one process makes the bounces of many.
+ */
 static void
 learn_child(uint64_t us, struct logevent const *e)
 {
@@ -137,6 +140,10 @@ learn_child(uint64_t us, struct logevent const *e)
 	struct tally_entry *c;
 	uint64_t pid = e->pid;
 
+	if (e->number && e->kind != LOGEVENT_DONE) {
+		number_put(&find.ids, e->number);
+		return;
+	}
 	if (s && e->kind == LOGEVENT_DONE) {
 		char const *end = e->text.s + e->text.n;
 
@@ -253,7 +260,8 @@ line(void *ctx, char const *log, uint64_t us, char const *s, size_t n)
 		return 1;
 	}
 	learn(us, &e);
-	if (id && (e.kind == LOGEVENT_DONE || e.kind == LOGEVENT_BOUNCE))
+	if (id && (e.kind == LOGEVENT_DONE || e.kind == LOGEVENT_BOUNCE ||
+	    e.kind == LOGEVENT_DELAYED))
 		learn_child(us, &e);
 	return 1;
 }

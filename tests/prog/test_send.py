@@ -203,8 +203,9 @@ def test_a_failure_bounces_with_qsbmf_text_and_delivery_status(sender):
     number = sender.mail("nobody@test.example", "joe@test.example",
                          body=b"Subject: original\n\nbody \xe4\n")
     log = sender.logged(f"end msg {number}")
-    assert f"bounce msg {number} qp " in log
+    queued_as = re.search(rf"^bounce msg {number} qp \d+ id (\d+)$", log, re.M).group(1)
     m, parsed = bounce_of(sender, log)
+    assert int(queued_as) in sender.messages()
     assert (m.sender, m.recipients) == (b"", [b"s@a.example"])
     assert parsed["Subject"] == "failure notice"
     assert parsed["To"] == "s@a.example"

@@ -115,6 +115,22 @@ def test_bounce_and_forward_are_followed(home, services):
     assert "1709079300000000000" not in out
 
 
+@pytest.mark.parametrize("word", ["bounce msg", "delay notice msg"])
+def test_a_bounce_is_shown_only_with_the_message_that_it_is_about(home, services, word):
+    """One process makes them all, moments apart."""
+    ids = [services.accept(T + n, "192.0.2.7", f"x{n}@y.example", ["list@example.com"])[0] for n in range(3)]
+    bounces = [1709078410000000000 + n for n in range(3)]
+    for n, (id, bounce) in enumerate(zip(ids, bounces)):
+        services.queued.line(T + 10 + n, f"queued: info: queued id={bounce} uid=991 pid=4712 size=5 from=<> recipients=1")
+        services.send.line(T + 10.1 + n, f"{word} {id} qp 4712 id {bounce}")
+        services.send.line(T + 10.2 + n, f"new msg {bounce}")
+    services.done()
+    for n, id in enumerate(ids):
+        out = trace(home, id)[1]
+        assert [f"new msg {b}" in out for b in bounces] == [n == i for i in range(3)]
+        assert [str(i) in out for i in ids] == [n == i for i in range(3)]
+
+
 def test_json(home, services):
     id, session = one_message(services, sender='a"b\\x@y.example')
     services.done()

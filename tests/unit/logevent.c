@@ -126,8 +126,14 @@ test_send(void)
 	    e.verdict == 'Z' && parse("delivery 3: success: did_1+0+0/") &&
 	    e.verdict == 'K' && e.number == 3, "how they end");
 	ok(parse("bounce msg 5 qp 81") && e.kind == LOGEVENT_BOUNCE &&
-	    e.pid == 81 && parse("end msg 5") && e.kind == LOGEVENT_END &&
+	    e.pid == 81 && !e.number && parse("end msg 5") &&
+	    e.kind == LOGEVENT_END &&
 	    parse("new msg 5") && e.kind == LOGEVENT_NEW, "the rest");
+	ok(parse("bounce msg 5 qp 81 id 9") && e.kind == LOGEVENT_BOUNCE &&
+	    e.id == 5 && e.pid == 81 && e.number == 9 &&
+	    parse("delay notice msg 5 qp 81 id 9") &&
+	    e.kind == LOGEVENT_DELAYED && e.number == 9 &&
+	    !parse("bounce msg 5 qp 81 id x"), "which message the bounce is");
 }
 
 static void
