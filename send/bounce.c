@@ -28,6 +28,7 @@ struct bounce {
 	unsigned int max;	/* bytes of a message; above: its header */
 	char boundary[80];
 	struct msgfile file;
+	char const *control;	/* the file that was read last */
 };
 
 /* An "answer": a letter, a text, NUL. */
@@ -43,13 +44,34 @@ answer(char letter, char const *text)
 		strerr_diefu1sys(EXIT_TEMP, "answer send");
 }
 
+/* 1; 0 no such file, or no value; -1. */
 static int
-line_or(char const *file, char const *value, stralloc *out)
+read_line(struct bounce *b, char const *file, stralloc *out)
 {
-	int r = control_line(file, out);
+	return control_line(b->control = file, out);
+}
+
+static int
+line_or(struct bounce *b, char const *file, char const *value, stralloc *out)
+{
+	int r = read_line(b, file, out);
 
 	if (r == 0)
 		r = stralloc_copys(out, value) ? 1 : -1;
+	return r;
+}
+
+static int
+line_or_me(struct bounce *b, char const *file, stralloc *out)
+{
+	int r = read_line(b, file, out);
+
+	if (r == 0)
+		r = read_line(b, "control/me", out);
+	if (r == 0) {
+		errno = ENOENT;
+		r = -1;
+	}
 	return r;
 }
 
@@ -57,24 +79,20 @@ line_or(char const *file, char const *value, stralloc *out)
  * first line is empty; -1.
  */
 static int
-double_to(stralloc *to)
+double_to(struct bounce *b)
 {
 	stralloc host = STRALLOC_ZERO;
-	int r = control_line("control/doublebounceto", to);
+	int r = read_line(b, "control/doublebounceto", &b->to);
 
 	if (r == 0) {
 		if (access("control/doublebounceto", F_OK) == 0)
 			return 0;
-		r = stralloc_copys(to, "postmaster") ? 1 : -1;
+		r = stralloc_copys(&b->to, "postmaster") ? 1 : -1;
 	}
 	if (r == 1)
-		r = control_line_or_me("control/doublebouncehost", &host);
-	if (r == 0) {
-		errno = ENOENT;
-		r = -1;
-	}
-	if (r == 1 && (!stralloc_catb(to, "@", 1) ||
-	    !stralloc_cat(to, &host)))
+		r = line_or_me(b, "control/doublebouncehost", &host);
+	if (r == 1 && (!stralloc_catb(&b->to, "@", 1) ||
+	    !stralloc_cat(&b->to, &host)))
 		r = -1;
 	stralloc_free(&host);
 	return r;
@@ -91,7 +109,7 @@ address_it(struct bounce *b)
 
 	b->n.doubled = !len;
 	if (b->n.doubled)
-		r = double_to(&b->to);
+		r = double_to(b);
 	else {
 		/* a VERP sender, "owner-@host-@[]", is "owner-@host" */
 		if (len >= 4 && memcmp(b->n.sender + len - 4, "-@[]", 4) == 0)
@@ -112,16 +130,30 @@ address_it(struct bounce *b)
 static int
 settings(struct bounce *b)
 {
-	int r = control_line_or_me("control/bouncehost", &b->host);
-
-	if (r == 0)
-		errno = ENOENT;
-	if (r != 1 || !stralloc_0(&b->host) ||
-	    line_or("control/bouncefrom", "MAILER-DAEMON", &b->from) == -1 ||
+	if (line_or_me(b, "control/bouncehost", &b->host) == -1 ||
+	    !stralloc_0(&b->host) ||
+	    line_or(b, "control/bouncefrom", "MAILER-DAEMON", &b->from) == -1 ||
 	    !stralloc_0(&b->from))
 		return -1;
 	b->max = BODY_MOST;
-	return control_uint("control/bouncemaxbytes", &b->max) == -1 ? -1 : 1;
+	b->control = "control/bouncemaxbytes";
+	return control_uint(b->control, &b->max) == -1 ? -1 : 1;
+}
+
+/* The file that settings or address_it failed at, and why.  Of files that may
+ * be missing, ENOENT comes from line_or_me alone.
+ */
+static void
+answer_unread(struct bounce const *b)
+{
+	char text[200];
+
+	if (errno == ENOENT)
+		snprintf(text, sizeof text, "%s names no host", b->control);
+	else
+		snprintf(text, sizeof text, "unable to read %s: %s",
+		    b->control, strerror(errno));
+	answer('Z', text);
 }
 
 /* Bytes of the body up to the end of its header, at most max. */
@@ -232,21 +264,22 @@ one_bounce(struct bounce *b, char const *s, size_t n, int fd)
 	if (fd == -1 || !parse(b, s, n))
 		strerr_dief1x(EXIT_PERM, "send's packet is malformed");
 	if (settings(b) == -1) {
-		answer('Z', "unable to read control files");
+		answer_unread(b);
 		return;
 	}
 	r = address_it(b);
-	if (r == 0) {
+	if (r == -1)
+		answer_unread(b);
+	else if (r == 0)
 		answer('K', "0");
+	if (r != 1)
 		return;
-	}
-	if (r == -1 || msgfile_read(fd, &b->file, &envelope, &why) != 1) {
-		stralloc_free(&envelope);
-		answer('Z', r == -1 ? "unable to read control files" :
-		    "unable to read the message");
-		return;
-	}
+	r = msgfile_read(fd, &b->file, &envelope, &why);
 	stralloc_free(&envelope);
+	if (r != 1) {
+		answer('Z', "unable to read the message");
+		return;
+	}
 	boundary(b);
 	b->n.host = b->host.s;
 	b->n.from = b->from.s;

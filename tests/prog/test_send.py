@@ -280,6 +280,23 @@ def test_a_bounce_that_bounces_goes_to_the_postmaster(sender):
     assert "--- Below this line is the original bounce." in parsed.get_payload(0).get_content()
 
 
+@pytest.mark.parametrize("name,text,why", [
+    ("bouncehost", None, "unable to read control/bouncehost: Is a directory"),
+    ("bouncefrom", None, "unable to read control/bouncefrom: Is a directory"),
+    ("bouncemaxbytes", "many", "unable to read control/bouncemaxbytes: Invalid argument"),
+    ("doublebounceto", None, "unable to read control/doublebounceto: Is a directory"),
+    ("doublebouncehost", None, "unable to read control/doublebouncehost: Is a directory"),
+    ("me", "", "control/me names no host")])
+def test_a_file_that_a_bounce_cannot_read_is_named(sender, name, text, why):
+    f = sender.home / "control" / name
+    sender.fake("nobody", "DNo.\n")
+    sender.up()
+    f.mkdir() if text is None else f.write_text(text)
+    number = sender.mail("nobody@test.example", sender=b"" if "double" in name else b"s@a.example")
+    sender.logged("warning: bounce not queued: " + why.replace(" ", "_") + "\n")
+    assert sender.messages() == [number]
+
+
 def test_a_third_bounce_is_dropped_and_logged(sender):
     sender.fake("nobody", "DNo.\n")
     sender.up()
