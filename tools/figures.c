@@ -376,6 +376,17 @@ figures_slow(struct figures_list const *l)
 }
 
 uint64_t
+figures_said(struct figures const *f, enum logevent_result r)
+{
+	uint64_t u = 0;
+	size_t i;
+
+	for (i = 0; i < LOGEVENT_CHECKS; i++)
+		u += f->said[i][r];
+	return u;
+}
+
+uint64_t
 figures_highest(uint64_t const *u, size_t n)
 {
 	uint64_t most = 0;

@@ -87,6 +87,8 @@ extern void figures_event(struct figures *f, uint64_t us,
     struct logevent const *e);
 /* How many messages dmarcq has checked. */
 extern uint64_t figures_checked(struct figures const *f);
+/* How many checks ended so, of whatever kind. */
+extern uint64_t figures_said(struct figures const *f, enum logevent_result r);
 /* Of a DNS list: how often it was asked; how many answers took a known time;
  * how many of these more than a second. */
 extern uint64_t figures_asked(struct figures_list const *l);

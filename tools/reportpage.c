@@ -9,58 +9,80 @@
 #include "tools/put.h"
 #include "tools/reportwords.h"
 
-enum {
-	LABEL = 34,		/* characters of a name */
-	ROW = 26, ROWS_WIDTH = 560, NAME_WIDTH = 240, BAR_WIDTH = 260,
-	COLUMN_HEIGHT = 180, PLOT_LEFT = 44, PLOT_TOP = 12
-};
-
 static char const style[] =
 "<style>\n"
-":root{--bg:#f6f7f9;--card:#fff;--ink:#1c2733;--dim:#66727f;--line:#e3e7eb;"
-"--in:#2f6fab;--out:#8fb8dc;--bad:#d9673a}\n"
+":root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1c2733;"
+"--dim:#5f6b78;--line:#e3e7eb;--in:#24619c;--out:#7fb0dc;--bad:#cf5a2b}\n"
 "@media(prefers-color-scheme:dark){:root{--bg:#12171d;--card:#1b222a;"
-"--ink:#e4e9ee;--dim:#93a0ad;--line:#2c3640;--in:#5b9bd5;--out:#35536f;"
+"--ink:#e4e9ee;--dim:#93a0ad;--line:#2c3640;--in:#6aaae3;--out:#47719a;"
 "--bad:#e58055}}\n"
-"*{box-sizing:border-box}body{margin:0;background:var(--bg);"
-"color:var(--ink);font:15px/1.45 system-ui,-apple-system,\"Segoe UI\","
-"\"DejaVu Sans\",sans-serif}\n"
+"*{box-sizing:border-box;print-color-adjust:exact;"
+"-webkit-print-color-adjust:exact}"
+"body{margin:0;background:var(--bg);color:var(--ink);font:15px/1.45 "
+"system-ui,-apple-system,\"Segoe UI\",\"DejaVu Sans\",sans-serif;"
+"font-variant-numeric:tabular-nums}\n"
 "main{max-width:1180px;margin:0 auto;padding:28px 20px 40px}\n"
 "header{display:flex;flex-wrap:wrap;align-items:baseline;gap:4px 18px;"
-"margin-bottom:18px}h1{font-size:24px;margin:0;font-weight:650}"
-"header p{margin:0;color:var(--dim)}nav{margin-left:auto}"
+"margin-bottom:18px}h1{font-size:24px;margin:0;font-weight:650;"
+"min-width:0;overflow-wrap:anywhere}header p,.none,.note,footer{"
+"color:var(--dim)}header p{margin:0}nav{margin-left:auto}"
 "a{color:var(--in);text-decoration:none}a:hover{text-decoration:underline}"
 "nav a{margin-left:14px}\n"
 ".facts{display:grid;grid-template-columns:repeat(5,1fr);gap:12px;"
-"margin-bottom:14px}@media(max-width:760px){.facts{"
-"grid-template-columns:repeat(2,1fr)}}\n"
-".fact,section{background:var(--card);border:1px solid var(--line);"
-"border-radius:10px}.fact{padding:12px 14px}.fact b{display:block;"
-"font-size:23px;font-weight:650;font-variant-numeric:tabular-nums}"
+"margin-bottom:14px}.fact,section{background:var(--card);"
+"border:1px solid var(--line);border-radius:10px}.fact{padding:12px 14px}"
+".fact b{display:block;font-size:23px;font-weight:650}"
 ".fact span{color:var(--dim);font-size:13px}.fact.bad b{color:var(--bad)}\n"
-".grid{display:grid;grid-template-columns:repeat(auto-fit,"
-"minmax(min(100%,470px),1fr));gap:14px}section{padding:14px 18px 12px;"
-"min-width:0}section.wide{grid-column:1/-1}h2{font-size:15px;margin:0 0 8px;"
-"font-weight:650}.none{color:var(--dim);margin:4px 0 6px}\n"
-"svg{display:block;width:100%;height:auto;font-size:12.5px}"
-"svg text{fill:var(--ink)}svg .dim{fill:var(--dim)}.in{fill:var(--in)}"
-".out{fill:var(--out)}.bad{fill:var(--bad)}.rule{stroke:var(--line)}"
-".key{float:right;font-weight:400;color:var(--dim);font-size:13px}"
-".key i{display:inline-block;width:10px;height:10px;border-radius:2px;"
-"margin:0 5px 0 14px}table{width:100%;border-collapse:collapse;"
-"font-variant-numeric:tabular-nums}th{text-align:left;font-weight:400}"
-"td{text-align:right}tr:first-child{color:var(--dim)}"
-"footer{color:var(--dim);font-size:13px;"
-"margin-top:18px}\n"
+".sections{display:flex;flex-wrap:wrap;gap:14px}section{min-width:0;"
+"flex:1 1 min(100%,470px);padding:14px 18px 12px}section.wide{"
+"flex-basis:100%}h2{font-size:15px;margin:0 0 8px;font-weight:650}"
+".none,.note{margin:4px 0 6px}.note,footer{font-size:13px}"
+"footer{margin-top:18px}.key{float:right;font-weight:400;color:var(--dim);"
+"font-size:13px}.key i{display:inline-block;width:10px;height:10px;"
+"margin:0 5px 0 14px}\n"
+"i{border-radius:2px}i.in{background:var(--in)}i.out{background:"
+"var(--out)}i.bad{background:var(--bad)}\n"
+"table{width:100%;border-collapse:collapse}th,td{padding:1px 0}th{"
+"text-align:left;font-weight:400}td{text-align:right;width:9%}"
+".head{color:var(--dim)}.result td{width:20%}.name{max-width:0;"
+"padding-right:12px}.name span{display:-webkit-box;overflow:hidden;"
+"-webkit-box-orient:vertical;-webkit-line-clamp:2;line-clamp:2;"
+"overflow-wrap:anywhere}.bars{font-size:13px}.bars .name{width:50%}"
+".bars td{width:auto}.bars i{display:block;height:14px;min-width:2px}"
+".bars td:last-child{width:1px;padding:2px 0 2px 12px;"
+"white-space:nowrap;color:var(--dim)}\n"
+".plot{display:flex;gap:8px;height:212px;padding:10px 0 22px;"
+"font-size:12.5px;color:var(--dim)}.plot>p{display:flex;margin:0;"
+"flex-direction:column-reverse;justify-content:space-between;"
+"text-align:right;line-height:0}.plot>p span{height:0}"
+".plot>div{flex:1;min-width:0;display:flex;border-bottom:1px solid "
+"var(--line);background-image:linear-gradient(var(--line) 1px,"
+"transparent 1px)}.plot>div>div{flex:1 1 0;min-width:0;position:relative;"
+"display:flex;align-items:flex-end;gap:1px;padding:0 5px}"
+".plot i{flex:1;border-radius:2px 2px 0 0}.plot i[class]{"
+"min-height:1px}.plot b{position:absolute;"
+"top:100%;left:0;right:0;margin-top:5px;font-weight:400;line-height:1;"
+"text-align:center}\n"
+"@media(max-width:760px){.facts{grid-template-columns:repeat(2,1fr)}"
+".plot{font-size:11px;height:222px;padding-bottom:32px}"
+".plot>div>div{padding:0 1px}.plot b{left:50%;right:auto;"
+"width:min-content;transform:translateX(-50%)}"
+".wide .plot>div>div:nth-child(even) b{visibility:hidden}"
+".wide .key{float:none;display:block}.key i:first-child{margin-left:0}"
+".bars .name{width:58%}"
+".lists,.lists tbody{display:block}.lists tr{display:grid;"
+"grid-template-columns:repeat(6,1fr);gap:0 8px;padding-bottom:6px}"
+".lists .name{grid-column:1/-1;max-width:100%}"
+".lists td{width:auto;font-size:13px}}\n"
 "</style>\n";
 
-/* Text in HTML, at most so many characters of it. */
+/* Text in HTML, also as the value of an attribute. */
 static int
-put_text(stralloc *out, char const *s, size_t n, size_t most)
+put_text(stralloc *out, char const *s, size_t n)
 {
 	size_t i;
 
-	for (i = 0; i < n && i < most; i++) {
+	for (i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)s[i];
 
 		if (c == '<' || c == '>' || c == '&' || c == '"' ||
@@ -71,7 +93,7 @@ put_text(stralloc *out, char const *s, size_t n, size_t most)
 			return -1;
 		}
 	}
-	return i == n ? 1 : put(out, "&#8230;");
+	return 1;
 }
 
 /* 1234567 as 1,234,567 */
@@ -116,94 +138,87 @@ scale(uint64_t u)
 	uint64_t ten = 1;
 	size_t i = 0;
 
-	while (ten < u / 10)
+	while (ten < u / 10 + (u % 10 != 0))
 		ten *= 10;
 	while (round[i] * ten < u && i + 1 < sizeof round / sizeof *round)
 		i++;
 	return round[i] * ten;
 }
 
-/* ---- rows: a name and a bar */
-
-static int
-put_row(stralloc *out, size_t i, struct tally_entry const *e, uint64_t most,
-    char const *class)
+/* In percent. */
+static double
+part(uint64_t u, uint64_t most)
 {
-	unsigned int y = (unsigned int)(i * ROW);
-	unsigned int w = (unsigned int)(e->count[0] * BAR_WIDTH / most);
-	char fmt[32];
+	return (double)u * 100 / (double)most;
+}
 
-	if (put(out, "<g><title>") == -1 ||
-	    put_text(out, e->name, e->n, TALLY_NAME) == -1 ||
-	    put(out, ": %s</title><text x=\"%d\" y=\"%u\" "
-	    "text-anchor=\"end\">", grouped(fmt, e->count[0]),
-	    NAME_WIDTH - 10, y + 17) == -1 ||
-	    put_text(out, e->name, e->n, LABEL) == -1)
+/* ---- rows: a name, a bar, its number */
+
+/* A name, cut after two lines; all of it shows under the pointer. */
+static int
+put_name(stralloc *out, struct tally_entry const *e)
+{
+	if (put(out, "<tr><th class=\"name\" title=\"") == -1 ||
+	    put_text(out, e->name, e->n) == -1 ||
+	    put(out, "\"><span>") == -1 ||
+	    put_text(out, e->name, e->n) == -1)
 		return -1;
-	return put(out, "</text><rect class=\"%s\" x=\"%d\" y=\"%u\" "
-	    "width=\"%u\" height=\"16\" rx=\"3\"/><text class=\"dim\" "
-	    "x=\"%u\" y=\"%u\">%s</text></g>\n", class, NAME_WIDTH, y + 5,
-	    w < 2 ? 2 : w, NAME_WIDTH + (w < 2 ? 2 : w) + 8, y + 17, fmt);
+	return put(out, "</span></th>");
 }
 
 static int
 put_rows(stralloc *out, char const *title, struct tally const *t,
     char const *class)
 {
-	size_t i, n = t->n < REPORTWORDS_TOP ? t->n :
-	    REPORTWORDS_TOP;
+	size_t i;
+	char fmt[32];
 
 	if (put(out, "<section><h2>%s</h2>\n", title) == -1)
 		return -1;
-	if (!n)
+	if (!t->n)
 		return put(out, "<p class=\"none\">None.</p></section>\n");
-	if (put(out, "<svg viewBox=\"0 0 %d %zu\" role=\"img\" "
-	    "aria-label=\"%s\">\n", ROWS_WIDTH, n * ROW, title) == -1)
+	if (put(out, "<table class=\"bars\">\n") == -1)
 		return -1;
-	for (i = 0; i < n; i++)
-		if (put_row(out, i, t->entry + i, t->entry[0].count[0],
-		    class) == -1)
+	for (i = 0; i < t->n && i < REPORTWORDS_TOP; i++) {
+		uint64_t u = t->entry[i].count[0];
+
+		if (put_name(out, t->entry + i) == -1 ||
+		    put(out, "<td><i class=\"%s\" style=\"width:%.1f%%\"></i>"
+		    "</td><td>%s</td></tr>\n", class,
+		    part(u, t->entry[0].count[0]), grouped(fmt, u)) == -1)
 			return -1;
-	return put(out, "</svg></section>\n");
+	}
+	return put(out, "</table></section>\n");
 }
 
 /* ---- columns */
 
-/* Lines behind the columns, and what they stand for. */
+/* A plot's head: the numbers at the lines behind its columns, from below. */
 static int
-put_scale(stralloc *out, uint64_t most, unsigned int width)
+put_plot(stralloc *out, char const *title, uint64_t most)
 {
 	char fmt[32];
 	unsigned int i, parts = most % 4 == 0 ? 4 : most % 5 == 0 ? 5 :
 	    most % 3 == 0 ? 3 : most % 2 == 0 ? 2 : 1;
 
-	for (i = 0; i <= parts; i++) {
-		unsigned int y = PLOT_TOP + COLUMN_HEIGHT -
-		    i * COLUMN_HEIGHT / parts;
-
-		if (put(out, "<line class=\"rule\" x1=\"%d\" x2=\"%u\" "
-		    "y1=\"%u\" y2=\"%u\"/><text class=\"dim\" x=\"%d\" "
-		    "y=\"%u\" text-anchor=\"end\">%s</text>\n", PLOT_LEFT,
-		    width, y, y, PLOT_LEFT - 8, y + 4,
+	if (put(out, "<div class=\"plot\" role=\"img\" aria-label=\"%s\">\n"
+	    "<p>", title) == -1)
+		return -1;
+	for (i = 0; i <= parts; i++)
+		if (put(out, "<span>%s</span>",
 		    grouped(fmt, most / parts * i)) == -1)
 			return -1;
-	}
-	return 1;
+	return put(out, "</p>\n<div style=\"background-size:100%% %.4f%%\">\n",
+	    100.0 / parts);
 }
 
 static int
-put_column(stralloc *out, double x, double width, uint64_t u, uint64_t most,
-    char const *class)
+put_column(stralloc *out, uint64_t u, uint64_t most, char const *class)
 {
-	double h = (double)u * COLUMN_HEIGHT / (double)most;
-
 	if (!u)
-		return 1;
-	if (h < 1.5)
-		h = 1.5;
-	return put(out, "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" "
-	    "width=\"%.1f\" height=\"%.1f\" rx=\"2\"/>", class, x,
-	    PLOT_TOP + COLUMN_HEIGHT - h, width, h);
+		return put(out, "<i></i>");
+	return put(out, "<i class=\"%s\" style=\"height:%.1f%%\"></i>",
+	    class, part(u, most));
 }
 
 static int
@@ -211,7 +226,6 @@ put_steps(stralloc *out, char const *title, char const *const *name,
     uint64_t const *u)
 {
 	uint64_t most = scale(figures_highest(u, FIGURES_STEPS));
-	double each = (ROWS_WIDTH - PLOT_LEFT) / (double)FIGURES_STEPS;
 	char fmt[32];
 	size_t i;
 
@@ -219,51 +233,34 @@ put_steps(stralloc *out, char const *title, char const *const *name,
 		return -1;
 	if (!figures_highest(u, FIGURES_STEPS))
 		return put(out, "<p class=\"none\">None.</p></section>\n");
-	if (put(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" "
-	    "aria-label=\"%s\">\n", ROWS_WIDTH, PLOT_TOP + COLUMN_HEIGHT + 26,
-	    title) == -1 || put_scale(out, most, ROWS_WIDTH) == -1)
+	if (put_plot(out, title, most) == -1)
 		return -1;
-	for (i = 0; i < FIGURES_STEPS; i++) {
-		double x = PLOT_LEFT + each * (double)i;
-
-		if (put(out, "<g><title>%s: %s</title>", name[i],
+	for (i = 0; i < FIGURES_STEPS; i++)
+		if (put(out, "<div title=\"%s: %s\">", name[i],
 		    grouped(fmt, u[i])) == -1 ||
-		    put_column(out, x + each * 0.16, each * 0.68, u[i], most,
-		    "in") == -1 ||
-		    put(out, "<text class=\"dim\" x=\"%.1f\" y=\"%d\" "
-		    "text-anchor=\"middle\">%s</text></g>\n", x + each / 2,
-		    PLOT_TOP + COLUMN_HEIGHT + 19, name[i]) == -1)
+		    put_column(out, u[i], most, "in") == -1 ||
+		    put(out, "<b>%s</b></div>\n", name[i]) == -1)
 			return -1;
-	}
-	return put(out, "</svg></section>\n");
+	return put(out, "</div></div></section>\n");
 }
 
 static int
-put_hour(stralloc *out, struct figures const *f, size_t i, uint64_t most,
-    double each)
+put_hour(stralloc *out, struct figures const *f, size_t i, uint64_t most)
 {
-	double x = PLOT_LEFT + each * (double)i;
-
-	if (put(out, "<g><title>%02zu:00: %llu messages, %llu delivered, "
-	    "%llu refused</title>", i, (unsigned long long)f->in[i],
+	if (put(out, "<div title=\"%02zu:00: %llu messages, %llu delivered, "
+	    "%llu refused\">", i, (unsigned long long)f->in[i],
 	    (unsigned long long)f->out[i],
 	    (unsigned long long)f->refused[i]) == -1 ||
-	    put_column(out, x + each * 0.12, each * 0.25, f->in[i], most,
-	    "in") == -1 ||
-	    put_column(out, x + each * 0.38, each * 0.25, f->out[i], most,
-	    "out") == -1 ||
-	    put_column(out, x + each * 0.64, each * 0.25, f->refused[i], most,
-	    "bad") == -1)
+	    put_column(out, f->in[i], most, "in") == -1 ||
+	    put_column(out, f->out[i], most, "out") == -1 ||
+	    put_column(out, f->refused[i], most, "bad") == -1)
 		return -1;
-	return put(out, "<text class=\"dim\" x=\"%.1f\" y=\"%d\" "
-	    "text-anchor=\"middle\">%02zu</text></g>\n", x + each / 2,
-	    PLOT_TOP + COLUMN_HEIGHT + 19, i);
+	return put(out, "<b>%02zu</b></div>\n", i);
 }
 
 static int
 put_hours(stralloc *out, struct figures const *f)
 {
-	enum { WIDTH = 1140 };
 	uint64_t const highest[] = {
 		figures_highest(f->in, 24), figures_highest(f->out, 24),
 		figures_highest(f->refused, 24)
@@ -272,19 +269,15 @@ put_hours(stralloc *out, struct figures const *f)
 	size_t i;
 
 	if (put(out, "<section class=\"wide\"><h2>By the hour"
-	    "<span class=\"key\"><i style=\"background:var(--in)\"></i>"
-	    "messages<i style=\"background:var(--out)\"></i>delivered"
-	    "<i style=\"background:var(--bad)\"></i>refused</span></h2>\n"
-	    "<svg viewBox=\"0 0 %d %d\" role=\"img\" "
-	    "aria-label=\"By the hour\">\n", WIDTH,
-	    PLOT_TOP + COLUMN_HEIGHT + 26) == -1 ||
-	    put_scale(out, most, WIDTH) == -1)
+	    "<span class=\"key\"><i class=\"in\"></i>messages"
+	    "<i class=\"out\"></i>delivered<i class=\"bad\"></i>refused"
+	    "</span></h2>\n") == -1 ||
+	    put_plot(out, "By the hour", most) == -1)
 		return -1;
 	for (i = 0; i < 24; i++)
-		if (put_hour(out, f, i, most, (WIDTH - PLOT_LEFT) / 24.0) ==
-		    -1)
+		if (put_hour(out, f, i, most) == -1)
 			return -1;
-	return put(out, "</svg></section>\n");
+	return put(out, "</div></div></section>\n");
 }
 
 /* ---- DNS lists */
@@ -298,9 +291,7 @@ put_list(stralloc *out, struct tally_entry const *e,
 	size_t i;
 
 	reportwords_list(l, cell);
-	if (put(out, "<tr><th>") == -1 ||
-	    put_text(out, e->name, e->n, LABEL) == -1 ||
-	    put(out, "</th>") == -1)
+	if (put_name(out, e) == -1)
 		return -1;
 	for (i = 0; i < REPORTWORDS_COLUMNS; i++)
 		if (put(out, "<td>%s</td>", grouped(fmt, cell[i])) == -1)
@@ -315,8 +306,9 @@ put_lists(stralloc *out, struct figures const *f)
 
 	if (!f->lists.n)
 		return 1;
-	if (put(out, "<section class=\"wide\"><h2>DNS lists</h2>\n<table>"
-	    "<tr><th>list</th>") == -1)
+	if (put(out, "<section class=\"wide\"><h2>DNS lists</h2>\n"
+	    "<table class=\"lists\"><tr class=\"head\">"
+	    "<th class=\"name\">list</th>") == -1)
 		return -1;
 	for (i = 0; i < REPORTWORDS_COLUMNS; i++)
 		if (put(out, "<td>%s</td>", reportwords_columns[i]) == -1)
@@ -331,16 +323,19 @@ put_lists(stralloc *out, struct figures const *f)
 
 /* ---- senders, as dmarcq has checked them */
 
+/* How many of each check ended so; nothing if none did. */
 static int
-put_check(stralloc *out, char const *name, uint64_t const *said)
+put_result(stralloc *out, struct figures const *f, enum logevent_result r)
 {
 	char fmt[32];
 	size_t i;
 
-	if (put(out, "<tr><th>%s</th>", name) == -1)
+	if (!figures_said(f, r))
+		return 1;
+	if (put(out, "<tr><th>%s</th>", logevent_results[r]) == -1)
 		return -1;
-	for (i = 0; i < LOGEVENT_RESULTS; i++)
-		if (put(out, "<td>%s</td>", grouped(fmt, said[i])) == -1)
+	for (i = 0; i < LOGEVENT_CHECKS; i++)
+		if (put(out, "<td>%s</td>", grouped(fmt, f->said[i][r])) == -1)
 			return -1;
 	return put(out, "</tr>\n");
 }
@@ -353,23 +348,21 @@ put_senders(stralloc *out, struct figures const *f)
 
 	if (!figures_checked(f))
 		return 1;
-	if (put(out, "<section class=\"wide\"><h2>Senders checked"
-	    "<span class=\"key\">refused by control/dmarcpolicy: %s, "
-	    "put off: %s"
-	    "</span></h2>\n<table><tr><th>check</th>",
-	    grouped(refused, f->count[FIGURE_SENDERS_REFUSED]),
-	    grouped(put_off, f->count[FIGURE_SENDERS_PUT_OFF])) == -1)
+	if (put(out, "<section><h2>Senders checked</h2>\n"
+	    "<table class=\"result\"><tr class=\"head\"><th>result</th>") == -1)
 		return -1;
-	for (i = 0; i < LOGEVENT_RESULTS; i++)
-		if (put(out, "<td>%s</td>", logevent_results[i]) == -1)
+	for (i = 0; i < LOGEVENT_CHECKS; i++)
+		if (put(out, "<td>%s</td>", reportwords_checks[i]) == -1)
 			return -1;
 	if (put(out, "</tr>\n") == -1)
 		return -1;
-	for (i = 0; i < LOGEVENT_CHECKS; i++)
-		if (put_check(out, reportwords_checks[i], f->said[i]) ==
-		    -1)
+	for (i = 0; i < LOGEVENT_RESULTS; i++)
+		if (put_result(out, f, (enum logevent_result)i) == -1)
 			return -1;
-	if (put(out, "</table></section>\n") == -1)
+	if (put(out, "</table><p class=\"note\">Refused by "
+	    "control/dmarcpolicy: %s, put off: %s</p></section>\n",
+	    grouped(refused, f->count[FIGURE_SENDERS_REFUSED]),
+	    grouped(put_off, f->count[FIGURE_SENDERS_PUT_OFF])) == -1)
 		return -1;
 	return put_rows(out, "Fail DMARC, by the author&#39;s domain",
 	    &f->authors, "bad");
@@ -420,11 +413,11 @@ put_header(stralloc *out, struct report const *r)
 	    "style-src 'unsafe-inline'\">\n<meta name=\"viewport\" "
 	    "content=\"width=device-width,initial-scale=1\">\n"
 	    "<title>Mail of ") == -1 ||
-	    put_text(out, r->host, strlen(r->host), 200) == -1 ||
+	    put_text(out, r->host, strlen(r->host)) == -1 ||
 	    put(out, ", %s</title>\n", r->day) == -1 ||
 	    !stralloc_cats(out, style) ||
 	    put(out, "</head><body><main>\n<header><h1>") == -1 ||
-	    put_text(out, r->host, strlen(r->host), 200) == -1 ||
+	    put_text(out, r->host, strlen(r->host)) == -1 ||
 	    put(out, "</h1><p>mail on %s</p><nav>", r->day) == -1)
 		return -1;
 	if (*r->before && put(out, "<a href=\"%s.html\">&#8592; %s</a>",
@@ -442,7 +435,7 @@ report_page(struct report const *r, stralloc *out)
 	struct figures const *f = r->f;
 
 	if (put_header(out, r) == -1 || put_facts(out, f) == -1 ||
-	    put(out, "<div class=\"grid\">\n") == -1 ||
+	    put(out, "<div class=\"sections\">\n") == -1 ||
 	    put_hours(out, f) == -1 ||
 	    put_rows(out, "Refused, by reason", &f->reasons, "bad") == -1 ||
 	    put_rows(out, "Refused, by client", &f->clients, "bad") == -1 ||

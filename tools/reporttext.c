@@ -136,15 +136,13 @@ put_senders(stralloc *out, struct figures const *f)
 	if (put(out, "\n") == -1)
 		return -1;
 	for (j = 0; j < LOGEVENT_RESULTS; j++) {
-		uint64_t any = 0;
-
+		if (!figures_said(f, (enum logevent_result)j))
+			continue;
 		for (i = 0; i < LOGEVENT_CHECKS; i++)
-			any += f->said[i][j];
-		for (i = 0; any && i < LOGEVENT_CHECKS; i++)
 			if (put(out, "%10llu",
 			    (unsigned long long)f->said[i][j]) == -1)
 				return -1;
-		if (any && put(out, "  %s\n", logevent_results[j]) == -1)
+		if (put(out, "  %s\n", logevent_results[j]) == -1)
 			return -1;
 	}
 	return put(out, "%10llu  refused by control/dmarcpolicy\n"
