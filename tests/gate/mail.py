@@ -85,11 +85,12 @@ class Ledger(dict):
         """What is in new/: keys whole, names torn."""
         whole, torn = collections.Counter(), []
         for f in maildir.glob("new/*"):
-            got = self.box_file(f.read_bytes())
+            data = f.read_bytes()
+            got = self.box_file(data)
             if got:
                 whole[got] += 1
             else:
-                torn.append(f.name)
+                torn.append(f"{f.name} (of {self.key_in(data)})")
         return Box(whole, torn)
 
     def sink(self, user, sessions):
