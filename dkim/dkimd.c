@@ -60,25 +60,13 @@ struct dkimd {
 };
 
 static void
-die(int code, char const *what, char const *name)
-{
-	log_start("fatal", what);
-	if (name)
-		log_string("name", name);
-	if (code != EXIT_PERM)
-		log_errno(errno);
-	log_end();
-	_exit(code);
-}
-
-static void
 prepare_signals(struct dkimd *d)
 {
 	static int const those[] = { SIGHUP, SIGTERM, SIGINT };
 
 	d->signals = signalpipe_open(those, sizeof those / sizeof *those);
 	if (d->signals == -1)
-		die(EXIT_TEMP, "unable to make a pipe", 0);
+		log_die(EXIT_TEMP, "unable to make a pipe", 0);
 }
 
 /* ---- who may ask */
@@ -90,11 +78,11 @@ add_user(uid_t *list, unsigned int *n, char const *name)
 	int found = setting_user(name, &r);
 
 	if (found == -1)
-		die(EXIT_TEMP, "unable to look up a user", name);
+		log_die(EXIT_TEMP, "unable to look up a user", name);
 	if (!found)
-		die(EXIT_PERM, "no such user", name);
+		log_die(EXIT_PERM, "no such user", name);
 	if (*n == USERS)
-		die(EXIT_PERM, "too many users", "control/dkimusers");
+		log_die(EXIT_PERM, "too many users", "control/dkimusers");
 	list[(*n)++] = r.uid;
 }
 
@@ -105,9 +93,9 @@ add_role(uid_t *list, unsigned int *n, char const *role)
 	int r = setting_role(role, name);
 
 	if (r == -1)
-		die(EXIT_TEMP, "unable to read a setting", "conf-users");
+		log_die(EXIT_TEMP, "unable to read a setting", "conf-users");
 	if (!r)
-		die(EXIT_PERM, "no such role in conf-users", role);
+		log_die(EXIT_PERM, "no such role in conf-users", role);
 	add_user(list, n, name);
 }
 
@@ -126,7 +114,8 @@ read_users(struct dkimd *d)
 	d->user[d->users++] = 0;
 	d->few = setting_open("control/dkimusers", &f);
 	if (d->few == -1)
-		die(EXIT_TEMP, "unable to read a setting", "control/dkimusers");
+		log_die(EXIT_TEMP, "unable to read a setting",
+		    "control/dkimusers");
 	while (f && setting_next(f, line))
 		add_user(d->user, &d->users, line);
 	if (f)
@@ -352,7 +341,7 @@ narrow(void)
 	if (sandbox_no_new_privs() == -1 ||
 	    sandbox_paths(paths, sizeof paths / sizeof *paths) == -1 ||
 	    sandbox_only(calls, sizeof calls / sizeof *calls) == -1)
-		die(EXIT_TEMP, "unable to restrict ourselves", 0);
+		log_die(EXIT_TEMP, "unable to restrict ourselves", 0);
 }
 
 int
@@ -362,14 +351,14 @@ main(void)
 	unsigned int i;
 
 	if (home_enter() == -1)
-		die(EXIT_TEMP, "unable to enter the home directory", 0);
+		log_die(EXIT_TEMP, "unable to enter the home directory", 0);
 	for (i = 0; i < CONNS; i++)
 		d.conn[i].fd = -1;
 	read_users(&d);
 	prepare_signals(&d);
 	d.listener = packet_listen(PROTOCOL_SOCKET, 0666, BACKLOG);
 	if (d.listener == -1 || fcntl(d.listener, F_SETFL, O_NONBLOCK) == -1)
-		die(EXIT_TEMP, "unable to listen", PROTOCOL_SOCKET);
+		log_die(EXIT_TEMP, "unable to listen", PROTOCOL_SOCKET);
 	if (keys_load(0, &d.keys) == -1)
 		_exit(EXIT_TEMP);
 	narrow();

@@ -19,6 +19,7 @@
 #include "lib/errortext.h"
 #include "lib/exitcode.h"
 #include "lib/field.h"
+#include "lib/filter.h"
 #include "lib/given.h"
 #include "lib/home.h"
 #include "lib/log.h"
@@ -31,7 +32,6 @@
 char const *PROG = "dkimsign";
 
 enum {
-	DAY = 86400,		/* qmail-queue's limit */
 	ROOM = 16384		/* for PROTOCOL_KEYS fields */
 };
 
@@ -44,37 +44,21 @@ static struct message {
 
 static stralloc domain = STRALLOC_ZERO;
 
-static void
-too_long(int sig)
-{
-	(void)sig;
-	_exit(QUEUE_TIMEOUT);
-}
-
-/* Home is the current directory; a name without a slash is below bin/. */
 static int
 next_program(void)
 {
-	extern char **environ;
 	char const *s = getenv("DKIMSIGN_QUEUE");
-	stralloc path = STRALLOC_ZERO;
-	char *argv[2];
+	stralloc program = STRALLOC_ZERO;
+	int code;
 
-	if (!s || !*s)
-		s = "queue";
-	if ((!strchr(s, '/') && !stralloc_cats(&path, "bin/")) ||
-	    !stralloc_cats(&path, s) || !stralloc_0(&path))
+	if (filter_name(&program, s && *s ? s : "queue") == -1)
 		return QUEUE_MEMORY;
-	argv[0] = path.s;
-	argv[1] = 0;
-	signal(SIGPIPE, SIG_DFL);
-	alarm(0);
-	execve(path.s, argv, environ);
+	code = filter_run(program.s);
 	log_start("warning", "unable to run the next program");
-	log_string("program", path.s);
+	log_string("program", program.s);
 	log_errno(errno);
 	log_end();
-	return QUEUE_EXEC;
+	return code;
 }
 
 /* A user's terminal is no log. */
@@ -120,28 +104,23 @@ take_piece(char const *s, size_t n)
 	ssize_t i = head_take(&m.head, s, n);
 
 	if (i == -1)
-		return QUEUE_MEMORY;
+		return -1;
 	canon_body(&m.canon, s + i, n - (size_t)i);
-	if (spool_put(&m.spool, s, n) == 1)
-		return 0;
-	return errno == ENOMEM ? QUEUE_MEMORY : QUEUE_WRITE;
+	return 1;
 }
 
 static int
 read_message(void)
 {
-	static char buf[65536];
-	ssize_t r = 0;
-	int code = 0;
+	int code;
 
 	if (spool_open(&m.spool, ROOM) == -1)
 		return QUEUE_MEMORY;
 	sha256_init(&m.sha);
 	canon_begin(&m.canon, hash, &m.sha);
-	while (!code && (r = given_read(0, buf, sizeof buf)) > 0)
-		code = take_piece(buf, (size_t)r);
+	code = given_message(&m.spool, take_piece);
 	canon_end(&m.canon);
-	return r == -1 ? QUEUE_READ : code;
+	return code;
 }
 
 /* Does control/dkim name the domain?  1, 0, -1. */
@@ -300,7 +279,6 @@ main(int argc, char const *const *argv)
 	if (argc > 1)
 		strerr_dieusage(EXIT_USAGE, USAGE);
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGALRM, too_long);
-	alarm(DAY);
+	given_deadline();
 	return run();
 }

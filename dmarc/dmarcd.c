@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -52,18 +51,6 @@ struct dmarcd {
 extern char **environ;
 
 static void
-die(int code, char const *what, char const *name)
-{
-	log_start("fatal", what);
-	if (name)
-		log_string("name", name);
-	if (code != EXIT_PERM)
-		log_errno(errno);
-	log_end();
-	_exit(code);
-}
-
-static void
 prepare_signals(struct dmarcd *d)
 {
 	static int const those[] = { SIGCHLD, SIGTERM, SIGINT };
@@ -71,7 +58,7 @@ prepare_signals(struct dmarcd *d)
 	signal(SIGPIPE, SIG_IGN);
 	d->signals = signalpipe_open(those, sizeof those / sizeof *those);
 	if (d->signals == -1)
-		die(EXIT_TEMP, "unable to make a pipe", 0);
+		log_die(EXIT_TEMP, "unable to make a pipe", 0);
 }
 
 static void
@@ -84,9 +71,9 @@ find_smtpd(struct dmarcd *d)
 	if (r == 1)
 		r = setting_user(name, &role);
 	if (r == -1)
-		die(EXIT_TEMP, "unable to look up a role", "smtpd");
+		log_die(EXIT_TEMP, "unable to look up a role", "smtpd");
 	if (r == 0)
-		die(EXIT_PERM, "no user for a role in conf-users", "smtpd");
+		log_die(EXIT_PERM, "no user for a role in conf-users", "smtpd");
 	d->smtpd = role.uid;
 }
 
@@ -97,10 +84,7 @@ tell_end(pid_t pid, int status)
 {
 	log_start("warning", "a check has failed");
 	log_number("pid", (uint64_t)pid);
-	if (WIFSIGNALED(status))
-		log_number("signal", (uint64_t)WTERMSIG(status));
-	else
-		log_number("exit", (uint64_t)WEXITSTATUS(status));
+	log_status(status);
 	log_end();
 }
 
@@ -229,18 +213,18 @@ main(void)
 	static struct dmarcd d;
 
 	if (home_enter() == -1)
-		die(EXIT_TEMP, "unable to enter the home directory", 0);
+		log_die(EXIT_TEMP, "unable to enter the home directory", 0);
 	find_smtpd(&d);
 	prepare_signals(&d);
 	if (dkim_start() == -1)
-		die(EXIT_PERM, "unable to start libopendkim", 0);
+		log_die(EXIT_PERM, "unable to start libopendkim", 0);
 	if (spf_start() == -1)
-		die(EXIT_PERM, "unable to start libspf2", 0);
+		log_die(EXIT_PERM, "unable to start libspf2", 0);
 	if (policy_start() == -1)
-		die(EXIT_PERM, "there is no list of public suffixes", 0);
+		log_die(EXIT_PERM, "there is no list of public suffixes", 0);
 	d.listener = packet_listen(PROTOCOL_SOCKET, 0666, BACKLOG);
 	if (d.listener == -1 || fcntl(d.listener, F_SETFL, O_NONBLOCK) == -1)
-		die(EXIT_TEMP, "unable to listen", PROTOCOL_SOCKET);
+		log_die(EXIT_TEMP, "unable to listen", PROTOCOL_SOCKET);
 	log_start("info", "ready");
 	log_end();
 	run(&d);

@@ -29,7 +29,6 @@
 char const *PROG = "dmarcq";
 
 enum {
-	DAY = 86400,		/* qmail-queue's limit */
 	ROOM = 8192		/* for our field */
 };
 
@@ -53,13 +52,6 @@ static struct findings findings;
 static char const *trouble;	/* why nothing was found */
 static char const *odd;		/* why the author is not known */
 static int nobody;		/* there is none */
-
-static void
-too_long(int sig)
-{
-	(void)sig;
-	_exit(QUEUE_TIMEOUT);
-}
 
 static int
 broken(char const *what, char const *name, int code)
@@ -94,19 +86,6 @@ static int
 not_run(char const *program, int code)
 {
 	return broken("unable to run the next program", program, code);
-}
-
-/* Mail that is not checked costs an exec. */
-static int
-pass_on(char const *program)
-{
-	extern char **environ;
-	char *argv[2] = { (char *)program, 0 };
-
-	signal(SIGPIPE, SIG_DFL);
-	alarm(0);
-	execve(program, argv, environ);
-	return not_run(program, QUEUE_EXEC);
 }
 
 /* From outside, and not from where it has been checked already. */
@@ -169,28 +148,19 @@ read_settings(void)
 static int
 take_piece(char const *s, size_t n)
 {
-	if (head_take(&m.head, s, n) == -1 ||
-	    forged_feed(&m.forged, s, n) == -1)
-		return QUEUE_MEMORY;
-	if (spool_put(&m.spool, s, n) == 1)
-		return 0;
-	return errno == ENOMEM ? QUEUE_MEMORY : QUEUE_WRITE;
+	return head_take(&m.head, s, n) == -1 ? -1 :
+	    forged_feed(&m.forged, s, n);
 }
 
 static int
 read_message(void)
 {
-	static char buf[65536];
-	ssize_t r = 0;
-	int code = 0;
+	int code;
 
 	if (spool_open(&m.spool, ROOM) == -1)
 		return QUEUE_MEMORY;
 	forged_begin(&m.forged, me.s, me.len - 1);
-	while (!code && (r = given_read(0, buf, sizeof buf)) > 0)
-		code = take_piece(buf, (size_t)r);
-	if (!code && r == -1)
-		code = QUEUE_READ;
+	code = given_message(&m.spool, take_piece);
 	if (!code && forged_end(&m.forged) == -1)
 		code = QUEUE_MEMORY;
 	return code ? code : given_envelope(&envelope);
@@ -436,10 +406,11 @@ main(int argc, char const *const *argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (home_enter() == -1)
 		return QUEUE_HOME;
-	signal(SIGALRM, too_long);
-	alarm(DAY);
+	given_deadline();
 	code = next_program(&program);
 	if (code)
 		return code;
-	return is_wanted() ? check(program.s) : pass_on(program.s);
+	/* mail that is not checked costs an exec */
+	return is_wanted() ? check(program.s) :
+	    not_run(program.s, filter_run(program.s));
 }

@@ -58,34 +58,26 @@ filter_next(char const *self, char const *variable, stralloc *program,
 	return r;
 }
 
-/* The envelope with its end, in a file; -1. */
-static int
-envelope_file(stralloc const *envelope)
+int
+filter_run(char const *program)
 {
-	struct spool file;
+	extern char **environ;
+	char *argv[2] = { (char *)program, 0 };
 
-	if (spool_open(&file, 0) == -1)
-		return -1;
-	if (spool_put(&file, envelope->s, envelope->len) == 1 &&
-	    spool_put(&file, "", 1) == 1)
-		return spool_take(&file);
-	close(file.fd);
-	return -1;
+	signal(SIGPIPE, SIG_DFL);
+	alarm(0);
+	execve(program, argv, environ);
+	return QUEUE_EXEC;
 }
 
 int
 filter_exec(char const *program, int message, stralloc const *envelope)
 {
-	extern char **environ;
-	char *argv[2] = { (char *)program, 0 };
-	int fd = envelope_file(envelope);
+	int fd = spool_bytes(envelope->s, envelope->len, "", 1);
 
 	if (fd == -1)
 		return QUEUE_MEMORY;
 	if (fd_move(1, fd) == -1 || dup2(message, 0) == -1)
 		return QUEUE_MEMORY;
-	signal(SIGPIPE, SIG_DFL);
-	alarm(0);
-	execve(program, argv, environ);
-	return QUEUE_EXEC;
+	return filter_run(program);
 }

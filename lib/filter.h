@@ -21,9 +21,10 @@ extern int filter_next(char const *self, char const *variable,
 /* *program = that of a name as above.  1, -1. */
 extern int filter_name(stralloc *program, char const *name);
 
-/* Becomes that program: message on descriptor 0, envelope on 1.  Returns an
- * exit code if it cannot.
+/* Becomes that program, with descriptors 0 and 1 as they are; or with this
+ * message and envelope on them.  Returns an exit code if it cannot.
  */
+extern int filter_run(char const *program);
 extern int filter_exec(char const *program, int message,
     stralloc const *envelope);
 

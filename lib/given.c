@@ -1,11 +1,28 @@
 #include "lib/given.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/enqueue.h"
 #include "lib/limits.h"
+
+enum { DAY = 86400 };
+
+static void
+too_long(int sig)
+{
+	(void)sig;
+	_exit(QUEUE_TIMEOUT);
+}
+
+void
+given_deadline(void)
+{
+	signal(SIGALRM, too_long);
+	alarm(DAY);
+}
 
 ssize_t
 given_read(int fd, char *s, size_t max)
@@ -16,6 +33,21 @@ given_read(int fd, char *s, size_t max)
 		r = read(fd, s, max);
 	while (r == -1 && errno == EINTR);
 	return r;
+}
+
+int
+given_message(struct spool *s, int (*take)(char const *, size_t))
+{
+	static char buf[65536];
+	ssize_t r;
+
+	while ((r = given_read(0, buf, sizeof buf)) > 0) {
+		if (take && take(buf, (size_t)r) == -1)
+			return QUEUE_MEMORY;
+		if (spool_put(s, buf, (size_t)r) == -1)
+			return errno == ENOMEM ? QUEUE_MEMORY : QUEUE_WRITE;
+	}
+	return r == -1 ? QUEUE_READ : 0;
 }
 
 /* Is env[0..n) all of it: an empty record at its end?  1; 0 not yet; -1 it

@@ -1,8 +1,10 @@
 /* Without skalibs: also for programs with the distribution's libraries. */
 #include "lib/log.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/exitcode.h"
@@ -121,6 +123,15 @@ log_errno(int e)
 }
 
 void
+log_status(int status)
+{
+	if (WIFSIGNALED(status))
+		log_number("signal", (uint64_t)WTERMSIG(status));
+	else
+		log_number("exit", (uint64_t)WEXITSTATUS(status));
+}
+
+void
 log_end(void)
 {
 	ssize_t r;
@@ -129,6 +140,18 @@ log_end(void)
 	r = write(2, line, used);
 	(void)r;	/* lost: see log.h */
 	used = 0;
+}
+
+void
+log_die(int code, char const *event, char const *name)
+{
+	log_start("fatal", event);
+	if (name)
+		log_string("name", name);
+	if (code != EXIT_PERM)
+		log_errno(errno);
+	log_end();
+	_exit(code);
 }
 
 void

@@ -34,7 +34,15 @@ extern void log_string(char const *name, char const *s);
 extern void log_path(char const *name, char const *s, size_t n); /* <s> */
 extern void log_number(char const *name, uint64_t u);
 extern void log_errno(int e);		/* reason= as strerror says */
+/* signal= or exit=, as wait(2) tells of a process */
+extern void log_status(int status);
 extern void log_end(void);
+
+/* A whole line, "fatal": name= if name is not 0, reason= as errno says unless
+ * code is EXIT_PERM.  Exits code.
+ */
+extern void log_die(int code, char const *event, char const *name)
+    __attribute__((noreturn));
 
 /* Appends s, escaped as above.  1, or -1 out of memory. */
 extern int log_escape(struct stralloc_s *out, char const *s, size_t n);

@@ -106,3 +106,16 @@ spool_front(struct spool *s, char const *lines, size_t n)
 	return write_at(s->fd, lines, n, at) == -1 ||
 	    lseek(s->fd, at, SEEK_SET) == -1 ? -1 : 1;
 }
+
+int
+spool_bytes(char const *s, size_t n, char const *t, size_t tn)
+{
+	struct spool file;
+
+	if (spool_open(&file, 0) == -1)
+		return -1;
+	if (spool_put(&file, s, n) == 1 && spool_put(&file, t, tn) == 1)
+		return spool_take(&file);
+	close(file.fd);
+	return -1;
+}

@@ -33,6 +33,9 @@ extern int spool_front(struct spool *s, char const *lines, size_t n);
  */
 extern int spool_take(struct spool *s);
 
+/* A file of s[0..n), then t[0..tn), as spool_take gives it; -1. */
+extern int spool_bytes(char const *s, size_t n, char const *t, size_t tn);
+
 /* A second descriptor of fd's file, for reading alone; -1. */
 extern int spool_reopen(int fd);
 

@@ -1,5 +1,3 @@
-#include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,16 +11,7 @@
 
 char const *PROG = "queue";
 
-enum { DAY = 86400 };	/* qmail-queue's limit, for client and disk together */
-
 static enqueue q;
-
-static void
-too_long(int sig)
-{
-	(void)sig;
-	_exit(QUEUE_TIMEOUT);
-}
 
 static int
 copy_message(void)
@@ -69,8 +58,7 @@ main(void)
 {
 	int code;
 
-	signal(SIGALRM, too_long);
-	alarm(DAY);
+	given_deadline();	/* for client and disk together */
 	unsetenv("QMAILQUEUE");		/* that is us */
 	code = run();
 	if (code && q.text[0]) {

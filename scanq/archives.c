@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
-#include "scanq/intake.h"
+#include "lib/spool.h"
 #include "scanq/walkrun.h"
 
 struct listing {
@@ -59,7 +59,7 @@ archives_take(struct archives *a, struct leaf const *l, int magic)
 		a->left_out++;
 		return 0;
 	}
-	fd = l->fd == -1 ? intake_file(l->head.s, l->head.len, "", 0) :
+	fd = l->fd == -1 ? spool_bytes(l->head.s, l->head.len, "", 0) :
 	    spool_reopen(l->fd);
 	if (fd == -1)
 		return -1;

@@ -12,7 +12,7 @@
 #include "lib/filter.h"
 #include "lib/signing.h"
 #include "lib/spawn.h"
-#include "scanq/intake.h"
+#include "lib/spool.h"
 
 int
 handover_next(stralloc *program)
@@ -47,7 +47,7 @@ handover_run(char const *program, int message, stralloc const *envelope,
 	extern char **environ;
 	char const *argv[2] = { program, 0 };
 	struct spawn_fd fds[4] = { { message, 0 }, { -1, 1 } };
-	int fd = intake_file(envelope->s, envelope->len, "", 1);
+	int fd = spool_bytes(envelope->s, envelope->len, "", 1);
 	int null = quiet ? open("/dev/null", O_WRONLY | O_CLOEXEC) : -1;
 	unsigned int n = 2;
 	int code = QUEUE_MEMORY;

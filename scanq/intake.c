@@ -1,24 +1,11 @@
 #include "scanq/intake.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/enqueue.h"
 #include "lib/given.h"
-
-static int
-copy(struct spool *s)
-{
-	static char buf[65536];
-	ssize_t r;
-
-	while ((r = given_read(0, buf, sizeof buf)) > 0)
-		if (spool_put(s, buf, (size_t)r) == -1)
-			return errno == ENOMEM ? QUEUE_MEMORY : QUEUE_WRITE;
-	return r == -1 ? QUEUE_READ : 0;
-}
 
 static void
 fill(char room[INTAKE_ROOM], char const *line, size_t n)
@@ -41,7 +28,7 @@ intake_read(struct intake *i, char const *line, size_t n)
 	if (spool_open(&i->spool, INTAKE_ROOM) == -1 ||
 	    spool_front(&i->spool, room, INTAKE_ROOM) == -1)
 		return QUEUE_MEMORY;
-	code = copy(&i->spool);
+	code = given_message(&i->spool, 0);
 	if (code)
 		return code;
 	i->mapped = (size_t)i->spool.end;
@@ -64,17 +51,4 @@ intake_finish(struct intake *i, char const *lines, size_t n)
 	if (i->readonly == -1)
 		return i->spool.fd;
 	return lseek(i->readonly, at, SEEK_SET) == -1 ? -1 : i->readonly;
-}
-
-int
-intake_file(char const *s, size_t n, char const *t, size_t tn)
-{
-	struct spool file;
-
-	if (spool_open(&file, 0) == -1)
-		return -1;
-	if (spool_put(&file, s, n) == 1 && spool_put(&file, t, tn) == 1)
-		return spool_take(&file);
-	close(file.fd);
-	return -1;
 }

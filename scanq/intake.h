@@ -31,9 +31,4 @@ extern int intake_read(struct intake *i, char const *line, size_t n);
  */
 extern int intake_finish(struct intake *i, char const *lines, size_t n);
 
-/* A file without a name: s[0..n), then t[0..tn), for reading alone (where
- * there is /proc).  A descriptor at its start; -1.
- */
-extern int intake_file(char const *s, size_t n, char const *t, size_t tn);
-
 #endif

@@ -17,6 +17,7 @@
 #include "scanq/handover.h"
 #include "scanq/ownmail.h"
 #include "lib/quarantined.h"
+#include "lib/spool.h"
 
 enum { ALERTS = 20 };		/* control/scanalerts: an hour */
 
@@ -191,7 +192,7 @@ quarantine(struct report *r, struct intake *i)
 		    QUEUE_CONFIG);
 	if (block(r, i, &lines, &id) == -1 || ownmail_envelope(&env, &to) == -1)
 		return QUEUE_MEMORY;
-	fd = intake_file(lines.s, lines.len, i->message, i->size);
+	fd = spool_bytes(lines.s, lines.len, i->message, i->size);
 	if (fd == -1)
 		return trouble("unable to copy the message", errno,
 		    QUEUE_MEMORY);

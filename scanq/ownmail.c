@@ -5,8 +5,8 @@
 
 #include "lib/control.h"
 #include "lib/enqueue.h"
+#include "lib/spool.h"
 #include "scanq/handover.h"
-#include "scanq/intake.h"
 
 int
 ownmail_address(stralloc *out, char const *file, char const *user)
@@ -38,7 +38,7 @@ ownmail_send(stralloc const *text, stralloc const *env)
 	int code = handover_next(&program), fd;
 
 	if (!code) {
-		fd = intake_file(text->s, text->len, "", 0);
+		fd = spool_bytes(text->s, text->len, "", 0);
 		code = fd == -1 ? QUEUE_MEMORY :
 		    handover_run(program.s, fd, env, 1);
 		if (fd != -1)

@@ -10,6 +10,7 @@
 
 #include "lib/control.h"
 #include "lib/enqueue.h"
+#include "lib/spool.h"
 #include "scanq/walkrun.h"
 
 enum {
@@ -129,7 +130,7 @@ ask_leaf(struct scan *s, struct leaf const *l)
 	int fd;
 
 	if (l->fd == -1) {
-		fd = intake_file(l->head.s, l->head.len, "", 0);
+		fd = spool_bytes(l->head.s, l->head.len, "", 0);
 	} else {
 		fd = spool_reopen(l->fd);
 		map = mmap(0, l->size, PROT_READ, MAP_SHARED, l->fd, 0);

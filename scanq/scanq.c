@@ -22,18 +22,9 @@
 
 char const *PROG = "scanq";
 
-enum { DAY = 86400 };	/* qmail-queue's limit */
-
 static struct scan scan;
 static struct intake intake;
 static stralloc envelope = STRALLOC_ZERO;
-
-static void
-too_long(int sig)
-{
-	(void)sig;
-	_exit(QUEUE_TIMEOUT);
-}
 
 /* No verdict: our caller keeps the message. */
 static int
@@ -132,7 +123,6 @@ main(int argc, char const *const *argv)
 	}
 	if (test)
 		return selftest(enable, alert);
-	signal(SIGALRM, too_long);
-	alarm(DAY);
+	given_deadline();
 	return run();
 }

@@ -1,6 +1,5 @@
 #include "scanq/selftest.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 
 #include "lib/control.h"
 #include "lib/exitcode.h"
+#include "lib/spool.h"
 #include "scanq/scan.h"
 #include "scanq/testalert.h"
 
@@ -181,7 +181,7 @@ show(struct scan *s, char const *what, stralloc const *object)
 	struct talk const *t = &s->clamd.talk;
 	enum clamd_verdict v;
 	char text[400];
-	int n, fd = intake_file(object->s, object->len, "", 0);
+	int n, fd = spool_bytes(object->s, object->len, "", 0);
 
 	v = clamd_scan(&s->clamd, fd, object->s, object->len, &s->signature);
 	if (fd != -1)

@@ -1,6 +1,5 @@
 #include "tls/settings.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,24 +12,13 @@
 /* forward secrecy, and no CBC */
 #define CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
 
-static void
-die(int code, char const *what, char const *name)
-{
-	log_start("fatal", what);
-	log_string("name", name);
-	if (code == EXIT_TEMP)
-		log_errno(errno);
-	log_end();
-	_exit(code);
-}
-
 static FILE *
 open_setting(char const *file)
 {
 	FILE *f = 0;
 
 	if (setting_open(file, &f) == -1)
-		die(EXIT_TEMP, "unable to read a setting", file);
+		log_die(EXIT_TEMP, "unable to read a setting", file);
 	return f;
 }
 
@@ -41,7 +29,7 @@ setting(char const *file, char *line)
 	int r = setting_line(file, line);
 
 	if (r == -1)
-		die(EXIT_TEMP, "unable to read a setting", file);
+		log_die(EXIT_TEMP, "unable to read a setting", file);
 	return r;
 }
 
@@ -51,9 +39,9 @@ user(char const *name, struct role *out)
 	int r = setting_user(name, out);
 
 	if (r == -1)
-		die(EXIT_TEMP, "unable to look up a user", name);
+		log_die(EXIT_TEMP, "unable to look up a user", name);
 	if (!r)
-		die(EXIT_PERM, "no such user", name);
+		log_die(EXIT_PERM, "no such user", name);
 }
 
 static void
@@ -63,9 +51,9 @@ role(char const *wanted, struct role *out)
 	int r = setting_role(wanted, name);
 
 	if (r == -1)
-		die(EXIT_TEMP, "unable to read a setting", "conf-users");
+		log_die(EXIT_TEMP, "unable to read a setting", "conf-users");
 	if (!r)
-		die(EXIT_PERM, "no such role in conf-users", wanted);
+		log_die(EXIT_PERM, "no such role in conf-users", wanted);
 	user(name, out);
 }
 
@@ -78,7 +66,7 @@ allow(struct settings *s, uid_t uid)
 		if (s->uid[i] == uid)
 			return;
 	if (s->users == CONN_USERS)
-		die(EXIT_PERM, "too many users", "control/tlsusers");
+		log_die(EXIT_PERM, "too many users", "control/tlsusers");
 	s->uid[s->users++] = uid;
 }
 
@@ -114,7 +102,7 @@ number(char const *file, unsigned int otherwise)
 		return otherwise;
 	n = strtoul(line, &end, 10);
 	if (*end || line[0] == '-' || n < 1 || n > 1000000)
-		die(EXIT_PERM, "not a number", file);
+		log_die(EXIT_PERM, "not a number", file);
 	return (unsigned int)n;
 }
 

@@ -64,23 +64,13 @@ struct tlsd {
 };
 
 static void
-die(int code, char const *what)
-{
-	log_start("fatal", what);
-	if (code != EXIT_PERM)
-		log_errno(errno);
-	log_end();
-	_exit(code);
-}
-
-static void
 prepare_signals(struct tlsd *d)
 {
 	static int const those[] = { SIGHUP, SIGCHLD, SIGTERM, SIGINT };
 
 	d->signals = signalpipe_open(those, sizeof those / sizeof *those);
 	if (d->signals == -1)
-		die(EXIT_TEMP, "unable to make a pipe");
+		log_die(EXIT_TEMP, "unable to make a pipe", 0);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -92,17 +82,17 @@ open_all(struct tlsd *d)
 {
 	if (geteuid() == 0 && (setegid(d->settings.tls.gid) == -1 ||
 	    seteuid(d->settings.tls.uid) == -1))
-		die(EXIT_TEMP, "unable to become the user of role tls");
+		log_die(EXIT_TEMP, "unable to become the user of role tls", 0);
 	d->source.dir = open("tls", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->source.dir == -1)
-		die(EXIT_TEMP, "unable to open tls");
+		log_die(EXIT_TEMP, "unable to open tls", 0);
 	d->listener = packet_listen(TLSHANDOVER_SOCKET, 0666, BACKLOG);
 	if (d->listener == -1)
-		die(EXIT_TEMP, "unable to listen on " TLSHANDOVER_SOCKET);
+		log_die(EXIT_TEMP, "unable to listen", TLSHANDOVER_SOCKET);
 	if (fcntl(d->listener, F_SETFL, O_NONBLOCK) == -1)
-		die(EXIT_TEMP, "unable to prepare " TLSHANDOVER_SOCKET);
+		log_die(EXIT_TEMP, "unable to prepare", TLSHANDOVER_SOCKET);
 	if (getuid() == 0 && (seteuid(0) == -1 || setegid(0) == -1))
-		die(EXIT_TEMP, "unable to be root again");
+		log_die(EXIT_TEMP, "unable to be root again", 0);
 }
 
 /* For good: reads below tls/, and nothing else of any file. */
@@ -112,11 +102,11 @@ drop(struct tlsd *d)
 	struct sandbox_path const path = { "tls", SANDBOX_READ };
 
 	if (sandbox_no_new_privs() == -1 || sandbox_paths(&path, 1) == -1)
-		die(EXIT_TEMP, "unable to restrict paths");
+		log_die(EXIT_TEMP, "unable to restrict paths", 0);
 	if (chroot("empty") == -1 || chdir("/") == -1)
-		die(EXIT_TEMP, "unable to make empty the root directory");
+		log_die(EXIT_TEMP, "unable to change the root directory", 0);
 	if (role_become(&d->settings.tls) == -1)
-		die(EXIT_TEMP, "unable to become the user of role tls");
+		log_die(EXIT_TEMP, "unable to become the user of role tls", 0);
 }
 
 static void
@@ -127,7 +117,7 @@ prepare_room(struct tlsd *d)
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (shared == MAP_FAILED)
-		die(EXIT_TEMP, "unable to allocate memory");
+		log_die(EXIT_TEMP, "unable to allocate memory", 0);
 	d->room.used = shared;
 	d->room.sessions = d->settings.sessions;
 	d->room.handshake = (uint64_t)d->settings.handshake * 1000;
@@ -140,7 +130,7 @@ static void
 prepare_keys(struct tlsd *d)
 {
 	if (tickets_init(&d->tickets, clock_seconds()) == -1)
-		die(EXIT_TEMP, "unable to draw a random number");
+		log_die(EXIT_TEMP, "unable to draw a random number", 0);
 	d->source.ciphers = d->settings.ciphers;
 	d->keys = &d->one;
 }
@@ -232,10 +222,7 @@ bury(struct tlsd *d)
 			continue;
 		log_start("warning", "a process died, and its connections");
 		log_number("pid", (uint64_t)pid);
-		if (WIFSIGNALED(status))
-			log_number("signal", (uint64_t)WTERMSIG(status));
-		else
-			log_number("exit", (uint64_t)WEXITSTATUS(status));
+		log_status(status);
 		log_end();
 		d->pause = 1;
 	}
@@ -327,12 +314,12 @@ main(void)
 	long n = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (home_enter() == -1)
-		die(EXIT_TEMP, "unable to enter the home directory");
+		log_die(EXIT_TEMP, "unable to enter the home directory", 0);
 	settings_read(&d.settings);
 	d.workers = n < WORKERS_LEAST ? WORKERS_LEAST :
 	    n > WORKERS_MOST ? WORKERS_MOST : (unsigned int)n;
 	if (OPENSSL_init_ssl(0, 0) != 1)
-		die(EXIT_PERM, "unable to initialise OpenSSL");
+		log_die(EXIT_PERM, "unable to initialise OpenSSL", 0);
 	prepare_signals(&d);
 	prepare_room(&d);
 	prepare_keys(&d);

@@ -24,15 +24,6 @@ enum {
 	TICK = 1000		/* deadlines are looked after so often */
 };
 
-static void
-die(char const *what)
-{
-	log_start("fatal", what);
-	log_errno(errno);
-	log_end();
-	_exit(EXIT_TEMP);
-}
-
 /* The descriptor that a SIGHUP is to be read from. */
 static int
 prepare_signals(void)
@@ -41,7 +32,7 @@ prepare_signals(void)
 	int fd = signalpipe_open(&hup, 1);
 
 	if (fd == -1)
-		die("unable to make a pipe");
+		log_die(EXIT_TEMP, "unable to make a pipe", 0);
 	signal(SIGTERM, SIG_DFL);
 	signal(SIGCHLD, SIG_DFL);
 	return fd;
@@ -66,7 +57,7 @@ narrow(void)
 	};
 
 	if (sandbox_only(calls, sizeof calls / sizeof *calls) == -1)
-		die("unable to restrict system calls");
+		log_die(EXIT_TEMP, "unable to restrict system calls", 0);
 }
 
 static unsigned int
@@ -101,10 +92,10 @@ set_up(struct worker *w, struct conns *c)
 	c->epoll = epoll_create1(EPOLL_CLOEXEC);
 	/* a process that is busy is passed over, of the others one is woken */
 	if (keys_tickets(w->keys, w->tickets) == -1)
-		die("unable to set the keys of tickets");
+		log_die(EXIT_TEMP, "unable to set the keys of tickets", 0);
 	if (c->epoll == -1 || add(c->epoll, signals, EPOLLIN, w) == -1 ||
 	    add(c->epoll, w->listener, EPOLLIN | EPOLLEXCLUSIVE, 0) == -1)
-		die("unable to prepare for events");
+		log_die(EXIT_TEMP, "unable to prepare for events", 0);
 }
 
 /* No new connections; those that are here stay. */
@@ -126,7 +117,7 @@ look_at_clock(struct worker *w, struct conns *c)
 	c->now = clock_ms();
 	if (tickets_advance(w->tickets, c->now / 1000) == 1 &&
 	    keys_tickets(w->keys, w->tickets) == -1)
-		die("unable to renew the keys of tickets");
+		log_die(EXIT_TEMP, "unable to renew the keys of tickets", 0);
 }
 
 static void
@@ -138,7 +129,7 @@ turn(struct worker *w, struct conns *c)
 	int i;
 
 	if (n == -1 && errno != EINTR)
-		die("unable to wait for events");
+		log_die(EXIT_TEMP, "unable to wait for events", 0);
 	look_at_clock(w, c);
 	for (i = 0; i < n; i++) {
 		if (!e[i].data.ptr)

@@ -1,5 +1,6 @@
 import os
 import re
+import signal
 import subprocess
 import time
 
@@ -69,6 +70,32 @@ def test_queue_takes_a_large_message(running):
 def test_queue_exit_codes(running, env, code):
     before = running.messages()
     assert run_queue(running, b"x\n", env)[0] == code
+    assert running.messages() == before
+    until(lambda: running.unfinished() == [])
+
+
+def waits_for_alarm(pid):
+    caught = re.search(r"^SigCgt:\s+([0-9a-f]+)$", open(f"/proc/{pid}/status").read(), re.M)[1]
+    return int(caught, 16) >> signal.SIGALRM - 1 & 1
+
+
+@pytest.mark.parametrize("program, more", [
+    ("queue", {}), ("scanq", {}), ("dkimsign", {"RELAYCLIENT": ""}), ("dmarcq", {"TCPREMOTEIP": "192.0.2.1"})])
+def test_a_client_has_a_day(running, program, more):
+    keys = running.home / "control/dkim"
+    keys.write_text("example.com:s\n")     # without any, dkimsign is out of the way
+    before = running.messages()
+    with subprocess.Popen([running.home / "bin" / program], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, env=postern.env(running.home, **more)) as p:
+        try:
+            p.stdin.write(b"Subject: x\n")
+            p.stdin.flush()
+            until(lambda: waits_for_alarm(p.pid))
+            p.send_signal(signal.SIGALRM)      # as alarm(2) does, after that time
+            assert p.wait(20) == 52
+        finally:
+            p.kill()
+            keys.unlink()
     assert running.messages() == before
     until(lambda: running.unfinished() == [])
 

@@ -1,14 +1,17 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
-#include <fcntl.h>
 
+#include <skalibs/stralloc.h>
 #include <skalibs/strerr.h>
 
+#include "lib/exitcode.h"
 #include "lib/limits.h"
-#include <skalibs/stralloc.h>
-
 #include "lib/log.h"
 #include "tests/unit/tap.h"
 
@@ -86,6 +89,47 @@ lengths(void)
 	ok(printable_line() && len == LIMIT_LOGLINE, "a line is cut");
 }
 
+/* The status of a process that log_die has ended. */
+static int
+die(int code, char const *name)
+{
+	int status = -1;
+	pid_t pid;
+
+	begin();
+	pid = fork();
+	if (!pid) {
+		errno = ENOENT;
+		log_die(code, "unable to x", name);
+	}
+	waitpid(pid, &status, 0);
+	end();
+	return status;
+}
+
+static void
+deaths(void)
+{
+	int status = die(EXIT_TEMP, "a b");
+
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_TEMP &&
+	    !strcmp(out, "unit: fatal: unable to x name=a\\x20b "
+	    "reason=No\\x20such\\x20file\\x20or\\x20directory\n"),
+	    "a temporary end has its reason");
+	status = die(EXIT_PERM, 0);
+	ok(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_PERM &&
+	    !strcmp(out, "unit: fatal: unable to x\n"),
+	    "a permanent one has none");
+	begin();
+	log_start("info", "e");
+	log_status(status);
+	log_status(SIGKILL);
+	log_end();
+	end();
+	ok(!strcmp(out, "unit: info: e exit=100 signal=9\n"),
+	    "how a process ended");
+}
+
 int
 main(void)
 {
@@ -115,6 +159,7 @@ main(void)
 	unsetenv("POSTERN_SESSION");
 	hostile();
 	lengths();
+	deaths();
 	ok(log_escape(&sa, "a b", 3) == 1 && sa.len == 6 &&
 	    !memcmp(sa.s, "a\\x20b", 6), "escape into a string");
 	return tap_done();
