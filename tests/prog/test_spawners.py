@@ -363,6 +363,31 @@ def test_what_stood_in_line_at_a_channel_that_comes_to_a_stop_goes_on_at_the_oth
         sender.fake(name, "K")
 
 
+def reads(pid):
+    """How often it has read from anything; a message takes one read."""
+    return int(pathlib.Path(f"/proc/{pid}/io").read_text().split("syscr: ")[1].split()[0])
+
+
+def test_what_stands_in_line_for_one_channel_alone_is_not_read_again_when_it_stops(sender):
+    """Nothing of it could be tried at the other."""
+    rspawnlib.use(sender)
+    sender.control("concurrencyremote", 2)
+    sender.fake("hangs.example", "wait 120")
+    sender.up()
+    for _ in range(300):
+        sender.mail("x@hangs.example")
+    sender.logged("new msg", 20, 300)
+    until(lambda: status(sender)["ready"] > 100)
+    ready, before = status(sender)["ready"], reads(sender.pid("send"))
+    sender.control("concurrencyremote", 0)
+    sender.send_signal(signal.SIGHUP)
+    for _ in range(10):
+        sender.logged(f"end msg {sender.mail('joe@test.example')}")
+    assert status(sender)["ready"] == ready and status(sender)["remotelimit"] == 0
+    assert reads(sender.pid("send")) - before < 100
+    sender.fake("hangs.example", "K")
+
+
 def test_a_spawner_without_send_rests_until_its_last_delivery_ends(sender):
     sender.fake("slow", "sleep 3")
     sender.up()
