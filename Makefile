@@ -131,7 +131,7 @@ tools/mailreport: $(LOGS) tools/figures.o tools/put.o tools/reportwords.o tools/
 tools/systemtest: tools/machine.o tools/ask.o tools/talk.o
 tools/dnsrecords: tools/machine.o tools/ask.o tools/dkimrecords.o
 tools/doctor: tools/finding.o tools/ask.o tools/machine.o tools/checkhost.o \
-	tools/checkmail.o tools/checkdns.o tools/dkimrecords.o tools/talk.o
+	tools/checkmail.o tools/checkbox.o tools/checkdns.o tools/dkimrecords.o tools/talk.o
 
 tls/tlsd: tls/worker.do tls/conn.do tls/pump.do tls/keys.do tls/tickets.do tls/settings.do \
 	lib/tlshandover.do lib/clock.do lib/log.do lib/packet.do lib/sandbox.do lib/home.do \

@@ -50,6 +50,9 @@ extern void check_scanner(struct machine const *m);
 extern void check_authors(struct machine const *m);
 extern void check_certificate(struct machine const *m);
 
+/* checkbox.c */
+extern void check_mailboxes(struct machine const *m);
+
 /* checkdns.c */
 extern void check_resolver(struct machine const *m);
 extern void check_dns(struct machine const *m);

@@ -28,6 +28,7 @@ static struct check {
 	{ "ports", check_ports },
 	{ "relay", check_relay },
 	{ "recipients", check_recipients },
+	{ "mailboxes", check_mailboxes },
 	{ "scanner", check_scanner },
 	{ "authors", check_authors },
 	{ "tls", check_certificate },
@@ -98,7 +99,8 @@ options(int argc, char *const *argv)
  * to mend it.  Changes nothing.
  *
  * Runs as: root
- * Reads:   settings, tables, the state of queue and services; answers of
+ * Reads:   settings, tables, owners of mailboxes, the state of queue and
+ *          services; answers of
  *          dnsq, of our own doors, and of the programs it asks
  * Writes:  standard output
  * Trusts:  the programs of this installation

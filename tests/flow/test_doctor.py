@@ -126,6 +126,54 @@ def test_two_spf_records_are_bad(suite, dns, zone):
         zone[key] = ZONE[key]
 
 
+@pytest.mark.parametrize("part", ["", "Maildir", "Maildir/tmp", "Maildir/new", "Maildir/cur"])
+def test_a_mailbox_of_another_owner_is_bad(suite, dns, part):
+    box = suite.home / "domains/example.com/alice"
+    path = box / part
+    right = path.stat()
+    os.chown(path, 0, 0)
+    try:
+        bad = one(doctor(suite, dns, "mailboxes", code=2), "bad", "belongs to")
+        assert bad["what"] == f"{path} belongs to root, not to postern-vmail"
+        assert bad["mend"] == f"chown -Rh {right.st_uid}:{right.st_gid} {box}"
+        subprocess.run(bad["mend"].split(), check=True, timeout=20)
+        one(doctor(suite, dns, "mailboxes", code=0), "ok", "mailboxes belong to the users")
+    finally:
+        os.chown(path, right.st_uid, right.st_gid)
+
+
+def test_a_maildir_of_an_assigned_user_is_his(suite, dns, tmp_path):
+    assign = suite.home / "users/assign"
+    old = assign.read_text()
+    new = tmp_path / "Maildir/new"
+    new.mkdir(parents=True)
+    os.chown(new.parent, 61001, 61001)
+    try:
+        assign.write_text(f"=box:box:61001:61001:{tmp_path}:::\n" + old)
+        suite.run("usersmake")
+        bad = one(doctor(suite, dns, "mailboxes", code=2), "bad", "belongs to")
+        assert bad["what"] == f"{new} belongs to root, not to uid 61001"
+        os.chown(new, 61001, 61001)
+        doctor(suite, dns, "mailboxes", code=0)
+    finally:
+        assign.write_text(old)
+        suite.run("usersmake")
+
+
+def test_of_many_mailboxes_of_another_owner_the_first_are_named(suite, dns):
+    boxes = [suite.home / f"domains/example.com/many{n}" for n in range(7)]
+    try:
+        for box in boxes:
+            suite.add_user(f"{box.name}@example.com")
+            os.chown(box, 0, 0)
+        bad = [f["what"] for f in doctor(suite, dns, "mailboxes", code=2)]
+        assert len(bad) == 6 and bad[5] == "2 more mailboxes belong to others"
+    finally:
+        for box in boxes:
+            subprocess.run([suite.home / "bin/vdeluser", f"{box.name}@example.com"], timeout=20,
+                           env=postern.env(suite.home), capture_output=True)
+
+
 def test_open_relay_is_bad(suite, dns):
     old = (suite.home / "rules/smtp").read_text()
     suite.rules("smtp", ':allow,RELAYCLIENT=""\n')
