@@ -215,7 +215,7 @@ plan(struct send *s, struct active *a, int c)
 			left |= a->rcpt[i].state == TO_DO ? UNTRIED : TRIED;
 	if (!left)
 		m->next[c] = TABLE_NEVER;
-	else if (a->due[c])
+	else if (a->due[c] || left & UNTRIED)
 		/* we were stopped: what did not start is due */
 		m->next[c] = SECONDS(s) + (a->again[c] || left & UNTRIED ? 0 :
 		    schedule_delay(&s->schedule, 0, state_age(s, a->birth),
@@ -531,10 +531,14 @@ active_settle(struct send *s, struct active *a)
 	if (!busy && !a->bouncing && !a->damaged)
 		wish_grant(a);
 	tell_sender(s, a, over);
-	if (!busy && !a->bouncing && !(wish_start(s, a, LOCAL, 0) |
-	    wish_start(s, a, REMOTE, 0))) {
-		finish(s, a);
-		return;
+	if (!busy && !a->bouncing) {
+		if (!(wish_start(s, a, LOCAL, 0) |
+		    wish_start(s, a, REMOTE, 0))) {
+			finish(s, a);
+			return;
+		}
+		for (c = 0; c < CHANNELS; c++)
+			now[c] = is_time(s, a, c);
 	}
 	for (c = 0; c < CHANNELS; c++)
 		if (now[c] && !a->bouncing)

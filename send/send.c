@@ -133,6 +133,8 @@ open_messages(struct send *s)
 	for (n = 0; n < OPEN && s->fresh.first != TABLE_NONE && room(s); n++)
 		if (table_unlist(&s->table, 0, &s->fresh, &i))
 			deliver_message(s, i, 0);
+		else
+			s->retry_at = s->now;	/* as in dest_next_parked */
 	for (n = 0; n < OPEN && room(s) && some_channel_free(s); n++) {
 		i = table_first(&s->table);
 		if (i == TABLE_NONE ||

@@ -238,6 +238,7 @@ unhold(struct send *s, struct active *a)
 	a->ticket = 0;
 	a->wish = WISH_NONE;
 	memset(a->again, 1, sizeof a->again);
+	active_settle(s, a);
 	return 0;
 }
 

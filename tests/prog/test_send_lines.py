@@ -9,6 +9,7 @@ import time
 import pytest
 
 import rspawnlib
+from ctllib import talk
 from queuelib import until
 from sendlib import Sender, message_file
 
@@ -148,6 +149,55 @@ def test_an_order_to_try_it_does_not_wait_for_the_slot(sender, what):
         sender.logged("deferral: not_now", count=n)
         sender.run("queuectl", "retry", str(number), *what)
     sender.logged("deferral: not_now", count=4)
+
+
+def test_an_order_that_takes_long_at_one_channel_does_not_keep_the_other_from_its_time(sender):
+    """Of a message that this send has not tried yet."""
+    sender.control("retryschedule", "5")
+    for fake in FAKE.values():
+        sender.fake(fake, "Znot now")
+    birth = time.time() - 1000
+    number = int(birth * 1e6) * 1000
+    sender.start()
+    sender.place(number, message_file(birth=birth, recipients=[t.encode() for t in TO.values()]))
+    sender.up(queued=False)
+    sender.logged("deferral", count=2)
+    sender.down()
+    sender.fake(FAKE["remote"], "wait 120")
+    sender.up(queued=False)
+    sender.run("queuectl", "retry", str(number), f"to={TO['remote']}")
+    sender.logged("to remote", count=2)
+    count = sender.log_of_send().count("to local")
+    sender.logged("to local", 20, count + 1)
+
+
+def test_a_hold_that_is_taken_back_has_it_tried_at_the_other_channel(sender):
+    sender.control("retryschedule", "1h")
+    sender.fake(FAKE["local"], "Znot now")
+    sender.fake(FAKE["remote"], "wait 120")
+    sender.up()
+    number = sender.mail(*TO.values())
+    sender.logged("deferral")
+    sender.logged("to remote")
+    talk(sender, b"H\0%d\0" % number, b"U\0%d\0" % number)
+    sender.logged("deferral", count=2)
+
+
+def test_an_order_to_try_it_that_waits_for_a_slot_outlives_another_order(sender):
+    sender.control("retryschedule", "1h")
+    sender.control("concurrencyremote", 1)
+    for fake in FAKE.values():
+        sender.fake(fake, "Znot now")
+    sender.fake("other.example", "wait 120")
+    sender.up()
+    number = sender.mail(*TO.values())
+    sender.logged("deferral", count=2)
+    sender.mail("x@other.example")
+    sender.logged("to remote x@other.example")
+    sender.run("queuectl", "retry", str(number), f"to={TO['remote']}")
+    sender.run("queuectl", "bounce", str(number), f"to={TO['local']}")
+    sender.fake("other.example", "Kgone")
+    sender.logged(f"to remote {TO['remote']}", count=2)
 
 
 def test_what_is_parked_and_what_is_open_take_turns_at_a_destination(sender):
