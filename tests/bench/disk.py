@@ -37,8 +37,7 @@ def scratch(flush=0):
     with a journal, and without the files that others delete.  The file system
     of the machine itself may have none: ext4 then does not take the inode of a
     deleted file again for minutes, and steps over all of them each time that
-    it makes a file.  The file is written to directly: a disk has no second
-    cache of pages behind the one of its file system."""
+    it makes a file."""
     base = pathlib.Path(tempfile.mkdtemp(prefix="postern-bench.", dir="/var/tmp"))
     place, image = base / "disk", base / "image"
     place.mkdir()
@@ -47,21 +46,15 @@ def scratch(flush=0):
             f.truncate(16 << 30)
         subprocess.run(["mkfs.ext4", "-q", "-F", "-N", "3000000", image], check=True)
         with slow(image, base / "slow", flush) as disk:
-            yield from mounted(disk, base, place, direct=not flush)
+            yield from mounted(disk, base, place)
     finally:
         image.unlink(missing_ok=True)
         place.rmdir()
         base.rmdir()
 
 
-def mounted(image, base, place, direct):
-    device = subprocess.run(["losetup", "--find", "--show",
-                             f"--direct-io={'on' if direct else 'off'}", image],
-                            stdout=subprocess.PIPE, check=True, text=True).stdout.strip()
-    try:
-        subprocess.run(["mount", "-o", "noinit_itable", device, place], check=True)
-    finally:
-        subprocess.run(["losetup", "-d", device], check=True)       # when it is unmounted
+def mounted(image, base, place):
+    subprocess.run(["mount", "-o", "loop,noinit_itable", image, place], check=True)
     try:
         for d in base, place:
             d.chmod(0o755)
