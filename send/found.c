@@ -1,5 +1,7 @@
 #include "send/found.h"
 
+#include <string.h>
+
 static void
 append_fresh(struct send *s, uint32_t i)
 {
@@ -7,16 +9,36 @@ append_fresh(struct send *s, uint32_t i)
 	table_enlist(&s->table, i, 0, &s->fresh);
 }
 
+/* 1 it was not known; 0.  It may have left and come back, by an
+ * administrator's hand, while its place in a list is still to be cleared.
+ */
+static int
+add(struct send *s, uint64_t id, uint32_t *i)
+{
+	struct message *m;
+
+	if (!table_find(&s->table, id, i)) {
+		while (table_add(&s->table, id, i) == -1)
+			state_nomem();
+		return 1;
+	}
+	m = &s->table.m[*i];
+	if (m->state == TABLE_GONE) {
+		m->flags &= ~(TABLE_KNOWN | TABLE_WARNED | TABLE_LOOK);
+		m->reason = 0;
+		memset(m->next, 0, sizeof m->next);
+		table_wait(&s->table, *i);
+	}
+	return 0;
+}
+
 int
 found_later(void *ctx, uint64_t id)
 {
 	struct send *s = ctx;
 	uint32_t i;
-	int r;
 
-	while ((r = table_add(&s->table, id, &i)) == -1)
-		state_nomem();
-	if (r == 1)
+	if (add(s, id, &i))
 		append_fresh(s, i);
 	return 1;
 }
@@ -31,10 +53,13 @@ found_new(void *ctx, uint64_t id)
 	struct message const *m;
 	uint32_t i;
 
-	if (table_find(&s->table, id, &i) == 0)
-		return found_later(ctx, id);
+	if (add(s, id, &i)) {
+		append_fresh(s, i);
+		return 1;
+	}
 	m = &s->table.m[i];
-	if (m->state == TABLE_WAITING && !(m->flags & TABLE_KNOWN)) {
+	if (m->state == TABLE_WAITING &&
+	    !(m->flags & (TABLE_KNOWN | TABLE_LISTED))) {
 		table_unwait(&s->table, i);
 		append_fresh(s, i);
 	}
@@ -67,11 +92,8 @@ found_old(void *ctx, uint64_t id)
 {
 	struct send *s = ctx;
 	uint32_t i;
-	int r;
 
-	while ((r = table_add(&s->table, id, &i)) == -1)
-		state_nomem();
-	if (r == 1) {
+	if (add(s, id, &i)) {
 		remember(s, &s->table.m[i]);
 		table_wait(&s->table, i);
 	}

@@ -211,3 +211,20 @@ def test_what_is_parked_and_what_is_open_take_turns_at_a_destination(sender):
     late = [n for n in ended[:130] if n in numbers[150:]]
     # 131 of the first 302 are open; each second turn is of a parked one
     assert len(late) > 20
+
+
+def test_what_comes_back_is_found_while_its_old_place_is_not_cleared(sender):
+    sender.fake("good", "Kyes")
+    later, hang = fill(sender, "remote")
+    numbers = [sender.mail(*hang) for _ in range(300)]
+    sender.logged("new msg", 20, 302)
+
+    def parked():
+        return sender.run("queuectl", "show", str(numbers[-1])).stdout
+    until(lambda: b"next try" in parked() or b"ready" in parked(), 20)
+    sender.run("queuectl", "delete", str(numbers[-1]))
+    sender.logged(f"end msg {numbers[-1]}")
+    sender.place(numbers[-1], message_file(recipients=[b"good@test.example"]))
+    with open(sender.dir / "trigger", "w") as trigger:
+        trigger.write(f"{numbers[-1]}\n")
+    sender.logged("success: yes")
