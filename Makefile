@@ -8,7 +8,7 @@
 #	make instcheck       compares the installed files with conf-files
 #	make deb             a Debian package; make deb-check tries it in a chroot
 #	make gate-quick      power cuts, crashes, errors, damage: under a minute
-#	make gate            all of them, and each mutant: one to two hours
+#	make gate            all of them, and each mutant: over half an hour
 #	make bench           speed, side by side with Postfix
 
 LIBC = musl
