@@ -15,8 +15,8 @@ struct complete {
 	STRALLOC_ZERO }
 
 /* From the environment ($QMAILDEFAULTHOST and so on), the control files, and
- * where there is none, control/me.  1; 0: there is none in
- * it; -1 with errno.  If not 1, *file names the file.
+ * where there is none, control/me.  1; 0: there is none in it; -1 with errno.
+ * If not 1, *file names the file.
  */
 extern int complete_load(struct complete *c, char const **file);
 
